@@ -1,0 +1,1 @@
+"""Instruction-data selection by answer divergence, as a Dagster asset graph."""
