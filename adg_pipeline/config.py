@@ -66,7 +66,9 @@ class EndpointOptions(Config):
     api_key_env: str = Field(
         "ADG_ENDPOINT_API_KEY", description="Environment variable that holds the API key. The key itself is not stored."
     )
-    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight; lowered while the server is slow.")
+    concurrency: int = Field(
+        32, ge=1, le=4096, description="Most requests in flight; lowered while the server is slow."
+    )
     max_attempts: int = Field(6, ge=1, le=100, description="Attempts per request before it counts as failed.")
     timeout_seconds: float = Field(300.0, gt=0, description="Time limit of one attempt, in seconds.")
 
@@ -76,6 +78,7 @@ class GenerationConfig(Section):
 
     RECIPE = (
         "engine", "backbone", "revision", "template", "samples", "temperature", "top_p", "top_k", "max_new_tokens", "seed",
+        "dtype",
     )  # fmt: skip
 
     engine: Engine = Field("transformers", description="What runs the backbone: transformers, vllm or endpoint.")
@@ -103,21 +106,27 @@ class GenerationConfig(Section):
 class EmbeddingConfig(Section):
     """Unit vectors of the sampled answers and of the instructions."""
 
-    RECIPE = ("embedder", "model", "revision", "layers", "pool", "max_tokens")
+    RECIPE = ("embedder", "model", "revision", "layers", "pool", "max_tokens", "dtype")
 
     embedder: Literal["sentence_transformer", "hidden_state"] = Field(
-        "sentence_transformer", description="sentence_transformer, or hidden_state: the paper's pooling of the backbone."
+        "sentence_transformer",
+        description="sentence_transformer, or hidden_state: the paper's pooling of the backbone.",
     )
     model: str = Field(
         "auto",
         description="Directory or hub name; auto is the packaged all-MiniLM-L6-v2, or for hidden_state the backbone.",
     )
     revision: str | None = Field(None, description="Revision of a hub model.")
-    layers: list[int] = Field([-4, -3, -2], description="hidden_state: layers that are averaged, counted from the last.")
-    pool: Literal["answer", "sequence"] = Field(
-        "answer", description="hidden_state: pool over the answer's tokens, or over instruction and answer (released code)."
+    layers: list[int] = Field(
+        [-4, -3, -2], description="hidden_state: layers that are averaged, counted from the last."
     )
-    max_tokens: int = Field(1024, ge=8, le=131_072, description="hidden_state: longest text in tokens; the rest is cut.")
+    pool: Literal["answer", "sequence"] = Field(
+        "answer",
+        description="hidden_state: pool over the answer's tokens, or over instruction and answer (released code).",
+    )
+    max_tokens: int = Field(
+        1024, ge=8, le=131_072, description="hidden_state: longest text in tokens; the rest is cut."
+    )
     batch_size: int = Field(32, ge=1, le=4096, description="Texts per forward pass.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     dtype: DType = Field("auto", description="Weights' type; auto: float32 on CPU, the model's own on a GPU.")
@@ -175,7 +184,8 @@ class SelectionConfig(Section):
     weight: float = Field(0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
     rank: Literal["top", "middle", "bottom"] = Field("top", description="Which part of each bin's ranking to take.")
     quota: Literal["largest_remainder", "released"] = Field(
-        "largest_remainder", description="largest_remainder meets the budget exactly; released floors as the paper's code."
+        "largest_remainder",
+        description="largest_remainder meets the budget exactly; released floors as the paper's code.",
     )
     seed: int = Field(42, ge=0, lt=2**31, description="Seed of selectors that draw at random.")
     max_empty_answers: int = Field(
@@ -185,7 +195,9 @@ class SelectionConfig(Section):
         1, ge=1, le=64, description="Examples with fewer distinct answers than this are not selected."
     )
     min_output_chars: int = Field(1, ge=0, description="Shortest reference output, in characters.")
-    max_output_chars: int | None = Field(None, ge=1, description="Longest reference output, in characters; none if not set.")
+    max_output_chars: int | None = Field(
+        None, ge=1, description="Longest reference output, in characters; none if not set."
+    )
 
 
 class TrainingConfig(Section):
@@ -210,9 +222,13 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0, le=1, description="Weight decay.")
     batch_size: int = Field(2, ge=1, le=4096, description="Examples per device and step.")
     gradient_accumulation: int = Field(8, ge=1, le=4096, description="Steps gathered before each update.")
-    max_length: int = Field(2048, ge=16, description="Longest prompt and answer together, in tokens; longer ones are left out.")
+    max_length: int = Field(
+        2048, ge=16, description="Longest prompt and answer together, in tokens; longer ones are left out."
+    )
     packing: bool = Field(False, description="Pack several examples into one sequence.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where the GPU has it.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the GPU has it."
+    )
     gradient_checkpointing: bool | None = Field(None, description="Trade time for memory; on for GPUs if not set.")
     seed: int = Field(42, ge=0, lt=2**31, description="Seed of data order, adapters and dropout.")
     lora_rank: int = Field(16, ge=1, le=1024, description="lora: rank.")
@@ -220,6 +236,9 @@ class TrainingConfig(Section):
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="lora: dropout.")
     lora_targets: str = Field("all-linear", description="lora: modules, as PEFT names them, separated by commas.")
     processes: int = Field(1, ge=1, le=1024, description="Processes (GPUs) under accelerate launch.")
+    accelerate_config: str | None = Field(
+        None, description="Configuration file of accelerate launch, for FSDP or DeepSpeed with several processes."
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads of the training process; all if not set.")
     save_steps: int = Field(200, ge=1, description="Steps between the checkpoints that a crash resumes from.")
     logging_steps: int = Field(10, ge=1, description="Steps between reported losses.")

@@ -1,0 +1,238 @@
+"""How far, and in what shape, the K sampled answers to an instruction spread apart.
+
+Formulas: "Instruction Data Selection via Answer Divergence" (Li, Wang, Zhang, Ye; arXiv 2604.10448). With unit vectors
+v_1 … v_K, their deviations from the mean C and the eigenvalues λ1 ≥ … ≥ λK of C Cᵀ:
+
+- dispersion ``D = Σλ / K``: mean squared distance to the mean, 0 ≤ D ≤ 1;
+- anisotropy ``I = 1 - λ1 / Σλ``: 0 when all spread lies on one line, at most ``1 - 1/(K-1)``;
+- score ``s = (1 - w) D + w I``.
+
+A clean split of the answers in two camps also lies on one line, so I = 0 there while unstructured noise comes near the
+maximum. The diagnostics (effective rank, modes, share of the largest mode) tell the two apart.
+
+All arithmetic is in float64 and never leaves the K×K Gram matrices, whatever the dimension of the vectors: rounding
+stays near 1e-15, far below the decimals that scores are kept to, so that ranks don't depend on the machine.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+BLOCK_ROWS = 4096  # rows whose Gram matrices are held at once, per thread: 1 MB for K = 5
+CACHE_BYTES = 2**20  # vectors are converted to float64 in pieces of this size, which stay in a core's cache
+JACOBI_LIMIT = 8  # up to this many answers, rotating all rows' matrices at once beats LAPACK one by one
+MOST_SWEEPS = 16  # cyclic Jacobi converges quadratically: five sweeps as a rule
+SMALLEST = 1e-300  # keeps 0 / 0 out of a rotation that has nothing to do
+NORM_EPSILON = 1e-12  # added to norms by the released code, so that a zero vector stays zero
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Spread of the answers of N instructions; every array has length N.
+
+    A row with a NaN or an infinity has ``valid`` false, NaN in the float arrays and 0 ``modes``.
+    """
+
+    dispersion: Floats
+    anisotropy: Floats
+    effective_rank: Floats
+    """Participation ratio (Σλ)² / Σλ² of the eigenvalues: 1 on a line, K-1 for isotropic spread, 0 without spread."""
+    modes: NDArray[np.int32]
+    """Clusters of the answers under single linkage at ``mode_distance``."""
+    largest_mode_share: Floats
+    """Share of the K answers that lie in the largest cluster."""
+    valid: NDArray[np.bool_]
+
+    def rounded(self, decimals: int) -> "Divergence":
+        """The same with float arrays rounded: what is stored and ranked, so that float noise can't decide a rank."""
+        return Divergence(
+            dispersion=self.dispersion.round(decimals),
+            anisotropy=self.anisotropy.round(decimals),
+            effective_rank=self.effective_rank.round(decimals),
+            modes=self.modes,
+            largest_mode_share=self.largest_mode_share.round(decimals),
+            valid=self.valid,
+        )
+
+
+def answer_divergence(
+    answers: ArrayLike,
+    *,
+    noise_floor: float = 1e-9,
+    mode_distance: float = 0.3,
+    arithmetic: Literal["double", "released"] = "double",
+    threads: int | None = None,
+) -> Divergence:
+    """Dispersion, anisotropy and diagnostics of each row's K answer vectors.
+
+    Args:
+        answers: (N, K, d), any float type, K ≥ 2. Vectors need not be normalised; a zero vector stays one and counts
+            as an answer.
+        noise_floor: a dispersion below this is rounding of equal answers: dispersion, anisotropy and effective rank
+            are then exactly 0.
+        mode_distance: answers nearer than this (Euclidean, between unit vectors) belong to one mode.
+        arithmetic: "double", or "released": unit vectors and their products rounded to float32 as in the released
+            code, whose anisotropy is thereby off by up to 1e-7 / D. Slower; for comparisons with its results only.
+        threads: threads to use; as many as there are cores if None. The result doesn't depend on it.
+
+    Nothing is rounded (see `Divergence.rounded`). Memory beyond the input and the result is a few MB per thread.
+
+    Raises:
+        ValueError: the array isn't three-dimensional or has fewer than two answers a row.
+    """
+    vectors = np.asarray(answers)
+    if vectors.ndim != 3 or vectors.shape[1] < 2:
+        raise ValueError(f"answers must have shape (N, K, d) with K of at least 2, not {vectors.shape}")
+    rows, k, _ = vectors.shape
+    unit_gram = {"double": _cosines, "released": _released_cosines}[arithmetic]
+    out = Divergence(
+        dispersion=np.empty(rows),
+        anisotropy=np.empty(rows),
+        effective_rank=np.empty(rows),
+        modes=np.empty(rows, dtype=np.int32),
+        largest_mode_share=np.empty(rows),
+        valid=np.empty(rows, dtype=np.bool_),
+    )
+
+    def fill(block: slice) -> None:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            cosines = unit_gram(vectors[block])
+            out.valid[block] = np.isfinite(cosines).all(axis=(0, 1))
+            spread = np.tensordot(_contrasts(k), np.tensordot(_contrasts(k), cosines, (1, 0)), (1, 1))
+            total = np.trace(spread)
+            none = total / k < noise_floor
+            out.dispersion[block] = np.where(none, 0.0, np.clip(total / k, 0.0, 1.0))
+            out.effective_rank[block] = np.where(none, 0.0, total**2 / (spread**2).sum(axis=(0, 1)))
+            anisotropy = 1.0 - _largest_eigenvalue(spread) / total
+            out.anisotropy[block] = np.where(none, 0.0, np.clip(anisotropy, 0.0, 1.0 - 1.0 / (k - 1)))
+            out.modes[block], out.largest_mode_share[block] = _modes(cosines, mode_distance)
+
+    blocks = list(_blocks(rows))
+    threads = min(threads or os.cpu_count() or 1, len(blocks))
+    if threads <= 1:
+        for block in blocks:
+            fill(block)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, blocks))
+
+    broken = ~out.valid
+    for array in (out.dispersion, out.anisotropy, out.effective_rank, out.largest_mode_share):
+        array[broken] = np.nan
+    out.modes[broken] = 0
+    return out
+
+
+def adg_score(dispersion: ArrayLike, anisotropy: ArrayLike, weight: float = 0.4) -> Floats:
+    """The paper's score ``(1 - weight) D + weight I``: the higher, the more the answers diverge. NaN stays NaN."""
+    return (1.0 - weight) * np.asarray(dispersion, np.float64) + weight * np.asarray(anisotropy, np.float64)
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, BLOCK_ROWS):
+        yield slice(start, min(start + BLOCK_ROWS, rows))
+
+
+def _cosines(vectors: NDArray[np.generic]) -> Floats:
+    """Gram matrices of each row's vectors at unit length: (n, K, d) → (K, K, n), so that what follows runs along n."""
+    n, k, d = vectors.shape
+    gram = np.empty((n, k, k + 1))
+    piece = max(1, CACHE_BYTES // (8 * (k + 1) * max(d, 1)))
+    # The right side has a row of zeros more than the left: numpy calls syrk for the product of an array with its own
+    # transpose, which for matrices this small is three times slower than gemm.
+    buffer = np.zeros((piece, k + 1, d))
+    for start in range(0, n, piece):
+        stop = min(start + piece, n)
+        right = buffer[: stop - start]
+        right[:, :k] = vectors[start:stop]
+        np.matmul(right[:, :k], right.swapaxes(1, 2), out=gram[start:stop])
+    cosines = np.ascontiguousarray(gram[:, :, :k].transpose(1, 2, 0))
+    norms = np.sqrt(np.einsum("iin->in", cosines)) + NORM_EPSILON
+    cosines /= norms[:, None]
+    cosines /= norms[None, :]
+    return cosines
+
+
+def _released_cosines(vectors: NDArray[np.generic]) -> Floats:
+    """The same as the released code rounds it: norms and products in float32, by the same BLAS routines."""
+    single = vectors.astype(np.float32)
+    single /= (np.sqrt(np.vecdot(single, single)) + np.float32(NORM_EPSILON))[..., None]
+    gram = np.matmul(single, single.swapaxes(1, 2))
+    return np.ascontiguousarray(gram.transpose(1, 2, 0), dtype=np.float64)
+
+
+def _contrasts(k: int) -> Floats:
+    """Helmert's (K-1, K) orthonormal rows, orthogonal to the mean: they centre and drop the eigenvalue 0."""
+    rows = np.tril(np.ones((k, k)), -1)[1:] - np.diag(np.arange(k))[1:]
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _largest_eigenvalue(matrices: Floats) -> Floats:
+    """Largest eigenvalue of n symmetric matrices (m, m, n)."""
+    m = len(matrices)
+    if m >= JACOBI_LIMIT:
+        finite = np.isfinite(matrices).all(axis=(0, 1))
+        largest = np.full(finite.shape, np.nan)
+        largest[finite] = np.linalg.eigvalsh(matrices[:, :, finite].transpose(2, 0, 1))[:, -1]
+        return largest
+    pairs = list(combinations(range(m), 2))
+    entries = {(p, q): matrices[p, q].copy() for p in range(m) for q in range(p, m)}
+    # By Weyl's theorem no eigenvalue is off by more than what is left beside the diagonal.
+    negligible = 1e-12 * np.trace(matrices)
+    for _ in range(MOST_SWEEPS):
+        if not any((np.abs(entries[pair]) > negligible).any() for pair in pairs):
+            break
+        for p, q in pairs:
+            _rotate(entries, m, p, q)
+    return np.max([entries[p, p] for p in range(m)], axis=0)
+
+
+def _rotate(entries: dict[tuple[int, int], Floats], m: int, p: int, q: int) -> None:
+    """One Jacobi rotation of n matrices, held as upper triangles of (n,) arrays: entry (p, q) becomes 0.
+
+    Golub & Van Loan, Matrix Computations, 8.5. In place, since this is where most of the arithmetic is.
+    """
+    entry = entries[p, q]
+    gap = entries[q, q] - entries[p, p]
+    denominator = gap * gap
+    denominator += 4.0 * entry * entry
+    np.sqrt(denominator, out=denominator)
+    denominator += np.abs(gap)
+    denominator += SMALLEST
+    tangent = np.copysign(2.0, gap)
+    tangent *= entry
+    tangent /= denominator
+    cosine = 1.0 / np.sqrt(tangent * tangent + 1.0)
+    sine = tangent * cosine
+    tangent *= entry
+    entries[p, p] -= tangent
+    entries[q, q] += tangent
+    entry[:] = 0.0
+    for r in range(m):
+        if r not in (p, q):
+            at_p, at_q = entries[min(r, p), max(r, p)], entries[min(r, q), max(r, q)]
+            turned = cosine * at_p
+            turned -= sine * at_q
+            at_q *= cosine
+            at_q += sine * at_p
+            at_p[:] = turned
+
+
+def _modes(cosines: Floats, mode_distance: float) -> tuple[NDArray[np.int32], Floats]:
+    """Number of single-linkage clusters of each row's answers, and the share of the largest."""
+    k = len(cosines)
+    squares = np.einsum("iin->in", cosines)
+    linked = squares[:, None] + squares[None, :] - 2.0 * cosines < mode_distance**2
+    linked |= np.eye(k, dtype=np.bool_)[:, :, None]
+    for via in range(k):  # Warshall's transitive closure
+        linked |= linked[:, via, None] & linked[None, via]
+    first = np.stack([~linked[i, :i].any(axis=0) for i in range(k)])  # i is the first of its cluster
+    return first.sum(axis=0, dtype=np.int32), linked.sum(axis=1, dtype=np.int32).max(axis=0) / k

@@ -1,0 +1,33 @@
+"""Seeds and names of requests: hashes, so that neither depends on order, shard, batch or what was asked before."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def sample_seed(seed: int, example_id: str, sample_index: int) -> int:
+    """The seed of one sample, in [0, 2³¹): the widest range that every engine takes.
+
+    vLLM and hosted APIs take 64 bits, llama.cpp and Ollama 32, some of them signed. Two samples of one example share a
+    seed once in 2³¹ pairs.
+    """
+    return int.from_bytes(_digest([seed, example_id, sample_index], size=8)) >> 33
+
+
+def request_id(model: Mapping[str, Any], prompt: str, sampling: Mapping[str, Any], seed: int) -> str:
+    """Name of one request, as 32 hex digits: a hash of everything that decides its answer.
+
+    Args:
+        model: fingerprint of the model (`adg_pipeline.resources.models.model_fingerprint`) and the engine that runs it.
+        prompt: the rendered prompt.
+        sampling: temperature, top_p, top_k and max_new_tokens.
+        seed: the sample's own seed.
+    """
+    return _digest([model, prompt, sampling, seed], size=16).hex()
+
+
+def _digest(value: Any, size: int) -> bytes:
+    # JSON has one spelling for each value here on every platform: sorted keys, no spaces, ASCII only.
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode("ascii"), digest_size=size).digest()

@@ -1,0 +1,137 @@
+"""semantic_bins: k-means over the instruction embeddings, so that a subset keeps the pool's spread of topics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from adg_pipeline import metadata
+from adg_pipeline.algorithms.bins import assign, bin_count, fit_centroids, in_fit_sample, refit_reason
+from adg_pipeline.compute import SELECTION_POOL
+from adg_pipeline.config import BinConfig
+from adg_pipeline.errors import StaleInputError
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.partitions import pool_shards
+from adg_pipeline.plan import SelectionInputs, selection_inputs
+from adg_pipeline.provenance import digest
+from adg_pipeline.recipes import CODE_VERSIONS
+from adg_pipeline.resources.store import Store
+from adg_pipeline.settings import launchpad_schema
+
+DESCRIPTION = """Bins of alike instructions: k-means over their embeddings.
+
+A small pool gets fewer bins. Centroids stay while the pool grows, so that a subset changes no more than it has to; they
+are fitted anew when asked for (`refit`), when the pool has grown by `refit_growth`, or when examples have drifted away
+from them by `refit_drift`.
+"""
+TABLE = "instruction_embeddings"
+
+
+def build(defaults: BinConfig) -> dg.AssetsDefinition:
+    @dg.asset(
+        description=DESCRIPTION,
+        deps=[dg.AssetDep(TABLE, partition_mapping=dg.AllPartitionMapping())],
+        config_schema=launchpad_schema(defaults),
+        pool=SELECTION_POOL,
+        code_version=CODE_VERSIONS["semantic_bins"],
+        group_name="selection",
+        kinds={"scikitlearn", "parquet"},
+        owners=["team:ml"],
+    )
+    def semantic_bins(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        config = BinConfig.model_validate(context.op_execution_context.op_config)
+        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
+        if not inputs.scores:
+            raise dg.Failure("no shard is scored yet: materialise the shard assets first", allow_retries=False)
+        before = store.bins.manifest()
+        made_from = digest([config.recipe(), dict(inputs.instructions)])
+        if before is not None and before["made_from"] == made_from and not config.refit:
+            context.log.info("semantic_bins: up to date, nothing computed")
+            sizes = store.bins.assignments().group_by("bin").len().collect()["len"].to_numpy()
+            return dg.MaterializeResult(metadata=metadata.bins(before["fit"], sizes))
+        binned = _bin(context, store, config, inputs, before)
+        manifest = {"made_from": made_from, "recipe": config.recipe(), "fit": binned.fit}
+        store.bins.publish(binned.centroids, binned.assignments, manifest)
+        sizes = np.bincount(binned.assignments["bin"].to_numpy(), minlength=len(binned.centroids))
+        return dg.MaterializeResult(metadata=metadata.bins(binned.fit, sizes))
+
+    return semantic_bins
+
+
+@dataclass(frozen=True)
+class _Binned:
+    """Centroids (C, d), the bin of every example, and the record of the fit."""
+
+    centroids: np.ndarray
+    assignments: pl.DataFrame
+    fit: Mapping[str, Any]
+
+
+def _bin(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    config: BinConfig,
+    inputs: SelectionInputs,
+    before: Mapping[str, Any] | None,
+) -> _Binned:
+    """Keep the centroids at hand unless there is a reason to fit new ones."""
+    space = store.required_provenance(TABLE, inputs.shards[0]).recipe.id
+    why = "first fit"
+    if before is not None:
+        old = before["fit"]
+        if before["recipe"] != config.recipe() or old["space"] != space:
+            why = "the configuration or the embedder changed"
+        else:
+            centroids = store.bins.centroids()
+            assignments, spread = _assign(store, inputs, centroids)
+            reason = refit_reason(config, old["examples"], assignments.height, old["mean_squared_distance"], spread)
+            if reason is None:
+                context.log.info(f"semantic_bins: kept {len(centroids)} centroids of {old['fit_id']}")
+                return _Binned(centroids, assignments, old)
+            why = reason
+    context.log.info(f"semantic_bins: fitting centroids ({why})")
+    centroids = _fit(store, config, inputs)
+    assignments, spread = _assign(store, inputs, centroids)
+    fit = {
+        "fit_id": digest([space, config.recipe(), dict(inputs.instructions)]),
+        "why": why,
+        "space": space,
+        "bins": len(centroids),
+        "examples": assignments.height,
+        "mean_squared_distance": spread,
+    }
+    return _Binned(centroids, assignments, fit)
+
+
+def _fit(store: Store, config: BinConfig, inputs: SelectionInputs) -> np.ndarray:
+    """Centroids over a sample of examples chosen by id, so that neither order nor sharding matters."""
+    wanted = set(inputs.shards)
+    total = sum(store.required_provenance(TABLE, shard).rows for shard in inputs.shards)
+    ids, vectors = [], []
+    for shards, examples, batch in store.vectors.read_all(TABLE):
+        chosen = np.isin(shards.astype(str), list(wanted)) & in_fit_sample(examples, total, config.fit_sample)
+        ids.append(examples[chosen])
+        vectors.append(batch[chosen])
+    if not ids:
+        raise StaleInputError("lancedb/instruction_embeddings is empty: materialise instruction_embeddings again")
+    count = bin_count(total, config.bins, config.examples_per_bin)
+    return fit_centroids(
+        np.concatenate(vectors), np.concatenate(ids), count, config.seed, config.n_init, config.max_iter
+    )
+
+
+def _assign(store: Store, inputs: SelectionInputs, centroids: np.ndarray) -> tuple[pl.DataFrame, float]:
+    """The bin of every example, streamed, and the mean squared distance to the centroids."""
+    wanted = list(inputs.shards)
+    parts, total = [], 0.0
+    for shards, examples, batch in store.vectors.read_all(TABLE):
+        chosen = np.isin(shards.astype(str), wanted)
+        bins, distances = assign(batch[chosen], centroids)
+        total += float(distances.sum())
+        parts.append(pl.DataFrame({"shard": shards[chosen], "example_id": examples[chosen], "bin": bins}))
+    schema = {"shard": pl.Categorical, "example_id": pl.String, "bin": pl.Int32}
+    assignments = pl.concat([part.cast(schema) for part in parts]) if parts else pl.DataFrame(schema=schema)  # type: ignore[arg-type]
+    return assignments, total / max(assignments.height, 1)

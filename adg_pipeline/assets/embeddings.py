@@ -1,0 +1,145 @@
+"""answer_embeddings and instruction_embeddings: unit vectors in LanceDB."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from adg_pipeline import metadata
+from adg_pipeline.algorithms.prompts import user_turn
+from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
+from adg_pipeline.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
+from adg_pipeline.config import EmbeddingConfig
+from adg_pipeline.partitions import pool_shards
+from adg_pipeline.progress import ProgressLog
+from adg_pipeline.provenance import Provenance, make_provenance
+from adg_pipeline.recipes import CODE_VERSIONS, answer_embeddings_recipe, instruction_embeddings_recipe
+from adg_pipeline.resources.embedders import Embedder
+from adg_pipeline.resources.factories import EmbedderFactory
+from adg_pipeline.resources.store import Store
+from adg_pipeline.resources.store.vectors import vector_batch
+from adg_pipeline.settings import launchpad_schema
+
+# Examples embedded and written at a time: bounds memory, and gives the embedder enough to sort by length.
+BATCH = 512
+
+ANSWERS_DESCRIPTION = """One unit vector per sampled answer, in the LanceDB table `answer_embeddings`.
+
+The embedder is a sentence-transformers model, or the paper's pooling of the backbone's hidden states. A shard is one
+atomic commit.
+"""
+INSTRUCTIONS_DESCRIPTION = """One unit vector per instruction, in the LanceDB table `instruction_embeddings`: the space
+of the semantic bins. Made by the same embedder as the answers' vectors; the instruction alone, without its input.
+"""
+
+
+def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.AssetsDefinition]:
+    @dg.asset(
+        description=ANSWERS_DESCRIPTION,
+        deps=["generations", "raw_pool"],
+        partitions_def=pool_shards,
+        backfill_policy=backfill,
+        config_schema=launchpad_schema(defaults),
+        pool=GPU_POOL,
+        op_tags=GPU_OP_TAGS,
+        retry_policy=SHARD_RETRIES,
+        code_version=CODE_VERSIONS["answer_embeddings"],
+        group_name="divergence",
+        kinds={"lancedb", "huggingface"},
+        owners=["team:ml"],
+        metadata={"dagster/column_schema": metadata.VECTOR_COLUMNS},
+    )
+    def answer_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
+        config = EmbeddingConfig.model_validate(context.op_execution_context.op_config)
+
+        def plan(shard: str) -> ShardTask:
+            answers = store.required_provenance("generations", shard)
+            recipe = answer_embeddings_recipe(config, embedders.backbone, embedders.revision, answers.recipe)
+            return ShardTask(shard, recipe, {"generations": answers.content})
+
+        def compute(task: ShardTask) -> Provenance:
+            texts = _answers(store, task.shard)
+            progress = ProgressLog(context.log.info, f"answer_embeddings {task.shard}", "instructions")
+            return _embed(store, task, opened(), texts, progress)
+
+        with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
+            materialize_shards(context, store, plan, compute, metadata.vectors)
+
+    @dg.asset(
+        description=INSTRUCTIONS_DESCRIPTION,
+        deps=["raw_pool"],
+        partitions_def=pool_shards,
+        backfill_policy=backfill,
+        config_schema=launchpad_schema(defaults),
+        pool=GPU_POOL,
+        op_tags=GPU_OP_TAGS,
+        retry_policy=SHARD_RETRIES,
+        code_version=CODE_VERSIONS["instruction_embeddings"],
+        group_name="pool",
+        kinds={"lancedb", "huggingface"},
+        owners=["team:ml"],
+        metadata={"dagster/column_schema": metadata.VECTOR_COLUMNS},
+    )
+    def instruction_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
+        config = EmbeddingConfig.model_validate(context.op_execution_context.op_config)
+        recipe = instruction_embeddings_recipe(config, embedders.backbone, embedders.revision)
+
+        def plan(shard: str) -> ShardTask:
+            return ShardTask(shard, recipe, {"raw_pool": store.required_provenance("raw_pool", shard).content})
+
+        def compute(task: ShardTask) -> Provenance:
+            raw = pl.from_arrow(store.read_table("raw_pool", task.shard, ["example_id", "instruction"]))
+            assert isinstance(raw, pl.DataFrame)
+            progress = ProgressLog(context.log.info, f"instruction_embeddings {task.shard}", "instructions")
+            return _embed(store, task, opened(), raw, progress)
+
+        with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
+            materialize_shards(context, store, plan, compute, metadata.vectors)
+
+    return [answer_embeddings, instruction_embeddings]
+
+
+def _answers(store: Store, shard: str) -> pl.DataFrame:
+    """example_id, instruction (with its input: the answer is read in its context) and answers of a shard."""
+    generated = pl.from_arrow(store.read_table("generations", shard, ["example_id", "status", "answers"]))
+    raw = pl.from_arrow(store.read_table("raw_pool", shard, ["example_id", "instruction", "input"]))
+    assert isinstance(generated, pl.DataFrame)
+    assert isinstance(raw, pl.DataFrame)
+    asked = [user_turn(*texts) for texts in raw.select("instruction", "input").iter_rows()]
+    raw = raw.select("example_id", pl.Series("instruction", asked))
+    return generated.filter(pl.col("status") == "ok").join(raw, on="example_id", maintain_order="left")
+
+
+def _embed(store: Store, task: ShardTask, embedder: Embedder, texts: pl.DataFrame, progress: ProgressLog) -> Provenance:
+    """Embed and store a shard. Examples whose vectors are not finite are left out, counted and named."""
+    not_finite: list[str] = []
+    written = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal written
+        for start in range(0, texts.height, BATCH):
+            part = texts.slice(start, BATCH)
+            instructions = part["instruction"].to_list()
+            if "answers" in part.columns:
+                vectors = embedder.embed_answers(instructions, part["answers"].to_list())
+            else:
+                vectors = embedder.embed_instructions(instructions)[:, None, :]
+            finite = np.isfinite(vectors).all(axis=(1, 2))
+            ids = part["example_id"].to_numpy()
+            not_finite.extend(ids[~finite].tolist())
+            written += int(finite.sum()) * vectors.shape[1]
+            yield vector_batch(task.shard, ids[finite].tolist(), vectors[finite])
+            progress(start + part.height, texts.height)
+
+    def provenance() -> Provenance:
+        facts = {
+            "dimension": embedder.dimension,
+            "examples": texts.height - len(not_finite),
+            "not_finite": len(not_finite),
+            "not_finite_ids": not_finite[:100],
+        }
+        return make_provenance(task.recipe, task.shard, task.inputs, written, facts=facts)
+
+    return store.vectors.write(task.recipe.asset, task.shard, embedder.dimension, batches(), provenance)

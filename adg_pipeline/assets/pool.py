@@ -1,0 +1,92 @@
+"""raw_pool: a pool file in the canonical schema, every record accepted or rejected with its reason."""
+
+import dagster as dg
+
+from adg_pipeline import metadata
+from adg_pipeline.assets.shards import ShardTask, materialize_shards
+from adg_pipeline.compute import SHARD_RETRIES
+from adg_pipeline.config import RawPoolConfig
+from adg_pipeline.errors import ShardFault
+from adg_pipeline.formats.convert import ConversionSummary, PoolFileChanged, PoolFileError, convert
+from adg_pipeline.formats.shards import file_version, list_shards
+from adg_pipeline.partitions import pool_shards
+from adg_pipeline.progress import ProgressLog
+from adg_pipeline.provenance import Provenance, make_provenance
+from adg_pipeline.recipes import CODE_VERSIONS, raw_pool_recipe
+from adg_pipeline.resources.store import Store
+from adg_pipeline.resources.store.tables import PROVENANCE_KEY
+from adg_pipeline.settings import launchpad_schema
+
+DESCRIPTION = """A file of the pool directory in one canonical schema.
+
+Reads Alpaca, OpenAI messages, ShareGPT, prompt/completion, self-instruct, FLAN CoT and Parquet files, plain, gzip or
+zstd. Every record is accepted, or rejected with its place and reason: *read = accepted + rejected*.
+"""
+
+
+def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefinition:
+    @dg.asset(
+        description=DESCRIPTION,
+        partitions_def=pool_shards,
+        backfill_policy=backfill,
+        config_schema=launchpad_schema(defaults),
+        retry_policy=SHARD_RETRIES,
+        code_version=CODE_VERSIONS["raw_pool"],
+        group_name="pool",
+        kinds={"polars", "parquet"},
+        owners=["team:data"],
+        metadata={"dagster/column_schema": metadata.RAW_POOL_COLUMNS},
+    )
+    def raw_pool(context: dg.AssetExecutionContext, store: Store) -> None:
+        config = RawPoolConfig.model_validate(context.op_execution_context.op_config)
+        recipe = raw_pool_recipe(config)
+        listing = list_shards(store.pool_dir)
+
+        def plan(shard: str) -> ShardTask:
+            file = listing.shards.get(shard)
+            return ShardTask(shard, recipe, {"file": "missing" if file is None else file_version(file)})
+
+        def compute(task: ShardTask) -> Provenance:
+            file = listing.shards.get(task.shard)
+            if file is None:
+                raise ShardFault(
+                    f"the pool directory {store.pool_dir} holds no file for shard {task.shard}: put it back, or delete "
+                    "the partition"
+                )
+            progress = ProgressLog(context.log.info, f"raw_pool {task.shard}", "bytes")
+            stored: list[Provenance] = []
+
+            def stamp(summary: ConversionSummary) -> dict[str, str]:
+                facts = {
+                    "file": file.path.name,
+                    "format": summary.format,
+                    "read": summary.read,
+                    "rejected": summary.rejected,
+                    "reasons": summary.reasons,
+                    "sha256": summary.sha256,
+                }
+                stored.append(
+                    make_provenance(
+                        task.recipe, task.shard, task.inputs, summary.accepted, summary.content_fingerprint, facts
+                    )
+                )
+                return {PROVENANCE_KEY.decode(): stored[0].to_json()}
+
+            try:
+                convert(
+                    file.path,
+                    store.table_path("raw_pool", task.shard),
+                    store.rejects_path(task.shard),
+                    config,
+                    metadata=stamp,
+                    progress=progress,
+                )
+            except PoolFileChanged:
+                raise  # passes by itself: the step's retry takes the file once it is complete
+            except PoolFileError as error:
+                raise ShardFault(str(error)) from error
+            return stored[0]
+
+        materialize_shards(context, store, plan, compute, lambda stored: metadata.raw_pool(store, stored))
+
+    return raw_pool

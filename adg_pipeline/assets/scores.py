@@ -1,0 +1,161 @@
+"""divergence_scores: dispersion and anisotropy of each instruction's answers."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from adg_pipeline import metadata
+from adg_pipeline.algorithms.divergence import answer_divergence
+from adg_pipeline.assets.shards import ShardTask, materialize_shards
+from adg_pipeline.compute import SHARD_RETRIES
+from adg_pipeline.config import ScoreConfig
+from adg_pipeline.errors import StoreError
+from adg_pipeline.partitions import pool_shards
+from adg_pipeline.provenance import Provenance, make_provenance
+from adg_pipeline.recipes import CODE_VERSIONS, divergence_scores_recipe
+from adg_pipeline.resources.store import Store
+from adg_pipeline.settings import launchpad_schema
+
+DESCRIPTION = """How far apart (dispersion) and how multi-directional (anisotropy) each instruction's K answers lie.
+
+Beside them the diagnostics that the two can't tell: effective rank, number of modes, share of the largest mode, empty and
+distinct answers. The weight λ is applied at selection, so that changing it recomputes nothing here.
+"""
+
+Batches = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+NUMBERS = ("dispersion", "anisotropy", "effective_rank", "largest_mode_share")
+
+
+def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefinition:
+    @dg.asset(
+        description=DESCRIPTION,
+        deps=["answer_embeddings", "generations", "raw_pool"],
+        partitions_def=pool_shards,
+        backfill_policy=backfill,
+        config_schema=launchpad_schema(defaults),
+        retry_policy=SHARD_RETRIES,
+        code_version=CODE_VERSIONS["divergence_scores"],
+        group_name="divergence",
+        kinds={"numpy", "parquet"},
+        owners=["team:ml"],
+        metadata={"dagster/column_schema": metadata.SCORE_COLUMNS},
+    )
+    def divergence_scores(context: dg.AssetExecutionContext, store: Store) -> None:
+        config = ScoreConfig.model_validate(context.op_execution_context.op_config)
+
+        def plan(shard: str) -> ShardTask:
+            answers = store.required_provenance("answer_embeddings", shard)
+            recipe = divergence_scores_recipe(config, answers.recipe)
+            return ShardTask(shard, recipe, {"answer_embeddings": answers.content})
+
+        def compute(task: ShardTask) -> Provenance:
+            scored = _scored(store, task.shard, config)
+            table = _texts(store, task.shard).join(scored, on="example_id", how="left", maintain_order="left")
+            table = table.with_columns(
+                reason=pl.when(pl.col("dispersion").is_null() & pl.col("reason").is_null())
+                .then(pl.lit("answers could not be embedded"))
+                .otherwise("reason")
+            )
+            facts = _facts(table)
+            provenance = make_provenance(task.recipe, task.shard, task.inputs, table.height, facts=facts)
+            store.write_table(table.to_arrow(), provenance)
+            return provenance
+
+        materialize_shards(context, store, plan, compute, lambda stored: metadata.scores(store, stored))
+
+    return divergence_scores
+
+
+def _texts(store: Store, shard: str) -> pl.DataFrame:
+    """One row per accepted example, with what the filters of the selection need, and why it has no answers if so."""
+    raw = pl.from_arrow(store.read_table("raw_pool", shard, ["example_id", "content_hash", "source", "output"]))
+    generated = pl.from_arrow(store.read_table("generations", shard, ["example_id", "status", "reason", "answers"]))
+    assert isinstance(raw, pl.DataFrame)
+    assert isinstance(generated, pl.DataFrame)
+    stripped = pl.col("answers").list.eval(pl.element().str.strip_chars())
+    answers = generated.select(
+        "example_id",
+        reason=pl.when(pl.col("status") == "ok").then(None).otherwise(pl.coalesce("reason", "status")),
+        empty_answers=stripped.list.eval(pl.element() == "").list.sum().cast(pl.Int32),
+        distinct_answers=stripped.list.n_unique().cast(pl.Int32),
+    )
+    return raw.select(
+        "example_id", "content_hash", "source", output_chars=pl.col("output").str.len_chars().cast(pl.Int32)
+    ).join(answers, on="example_id", how="left", maintain_order="left")
+
+
+def _scored(store: Store, shard: str, config: ScoreConfig) -> pl.DataFrame:
+    parts = []
+    for ids, vectors in answer_groups(store, shard):
+        result = answer_divergence(vectors, noise_floor=config.noise_floor, mode_distance=config.mode_distance)
+        values = {name: getattr(result.rounded(config.decimals), name) for name in NUMBERS}
+        parts.append(pl.DataFrame({"example_id": ids, **values, "modes": result.modes}))
+    schema = {"example_id": pl.String, **dict.fromkeys(NUMBERS, pl.Float64), "modes": pl.Int32}
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+def answer_groups(store: Store, shard: str) -> Iterator[tuple[list[str], np.ndarray]]:
+    """A shard's vectors, streamed: (N example ids, (N, K, d) float32) at a time.
+
+    Stored order keeps an example's K rows together unless the shard was rewritten; then the shard is sorted in memory.
+    """
+    samples = _samples(store, shard)
+    if _in_order(store, shard, samples):
+        yield from _grouped(store.vectors.read("answer_embeddings", shard), samples)
+        return
+    ids, indices, vectors = (
+        np.concatenate(arrays) for arrays in zip(*store.vectors.read("answer_embeddings", shard), strict=True)
+    )
+    order = np.lexsort((indices, ids.astype(str)))
+    for start in range(0, len(order), 1000 * samples):
+        rows = order[start : start + 1000 * samples]
+        yield from _grouped(iter([(ids[rows], indices[rows], vectors[rows])]), samples)
+
+
+def _samples(store: Store, shard: str) -> int:
+    provenance = store.required_provenance("answer_embeddings", shard)
+    stored, examples = store.vectors.count("answer_embeddings", shard), provenance.facts["examples"]
+    if stored != provenance.rows:
+        raise StoreError(
+            f"lancedb/answer_embeddings holds {stored} vectors of shard {shard}, but {provenance.rows} were written: "
+            f"materialise answer_embeddings for {shard} again"
+        )
+    return stored // examples if examples else 1
+
+
+def _in_order(store: Store, shard: str, samples: int) -> bool:
+    """Whether each example's samples 0 … K - 1 follow each other. Reads no vectors."""
+    for ids, indices, _ in _grouped_rows(store.vectors.read("answer_embeddings", shard, vectors=False), samples):
+        if (ids != ids[:, :1]).any() or (indices != np.arange(samples)).any():
+            return False
+    return True
+
+
+def _grouped(batches: Batches, samples: int) -> Iterator[tuple[list[str], np.ndarray]]:
+    for ids, _, vectors in _grouped_rows(batches, samples):
+        yield ids[:, 0].tolist(), vectors
+
+
+def _grouped_rows(batches: Batches, samples: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Cut batches of rows after every `samples` rows: (N, K) ids, (N, K) indices, (N, K, d) vectors."""
+    rest: tuple[np.ndarray, ...] | None = None
+    for batch in batches:
+        arrays = batch if rest is None else tuple(np.concatenate(pair) for pair in zip(rest, batch, strict=True))
+        whole = len(arrays[0]) // samples * samples
+        rest = tuple(array[whole:] for array in arrays)
+        if whole:
+            yield tuple(array[:whole].reshape(-1, samples, *array.shape[1:]) for array in arrays)
+
+
+def _facts(table: pl.DataFrame) -> dict[str, object]:
+    scored = table.filter(pl.col("dispersion").is_not_null())
+    return {
+        "scored": scored.height,
+        "unscored": table.height - scored.height,
+        "zero_dispersion": scored.filter(pl.col("dispersion") == 0).height,
+        "mean_dispersion": scored["dispersion"].mean(),
+        "mean_anisotropy": scored["anisotropy"].mean(),
+        "mean_modes": scored["modes"].mean(),
+    }

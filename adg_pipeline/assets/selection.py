@@ -1,0 +1,229 @@
+"""selected_subset: the best examples of each bin, with a manifest from which the subset can be made again."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from adg_pipeline import metadata
+from adg_pipeline.algorithms.filters import filter_reasons
+from adg_pipeline.algorithms.selectors import choose
+from adg_pipeline.compute import SELECTION_POOL
+from adg_pipeline.config import SelectionConfig
+from adg_pipeline.errors import StaleInputError
+from adg_pipeline.files import publish_directory
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.partitions import selectors
+from adg_pipeline.plan import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
+from adg_pipeline.recipes import CODE_VERSIONS
+from adg_pipeline.resources.store import Store
+from adg_pipeline.resources.store.selections import write_manifest
+from adg_pipeline.settings import launchpad_schema
+
+REPEATED = "the same example stands in another shard"
+CONFLICT = "the same id with other content stands elsewhere in the pool"
+RANKING = [
+    "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
+    "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "left_out",
+]  # fmt: skip
+DESCRIPTION = """The subset to train on: per semantic bin the examples with the best score, exactly the budget in all.
+
+Shards that were scored in different ways are refused, by name. The manifest records all that the subset was made from;
+`ranking.parquet` tells of every example why it was selected or not (`adg explain`).
+"""
+
+
+def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
+    every_shard = dg.AllPartitionMapping()
+
+    @dg.asset(
+        description=DESCRIPTION,
+        deps=[
+            dg.AssetDep("raw_pool", partition_mapping=every_shard),
+            dg.AssetDep("divergence_scores", partition_mapping=every_shard),
+            "semantic_bins",
+        ],
+        partitions_def=selectors,
+        config_schema=launchpad_schema(defaults),
+        pool=SELECTION_POOL,
+        code_version=CODE_VERSIONS["selected_subset"],
+        group_name="selection",
+        kinds={"polars", "parquet"},
+        owners=["team:ml"],
+        metadata={"dagster/column_schema": metadata.SUBSET_COLUMNS},
+    )
+    def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        config = SelectionConfig.model_validate(context.op_execution_context.op_config)
+        selector = context.partition_key
+        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
+        bins = _usable_bins(store, inputs)
+        key = selection_key(selector, bins["recipe"], config.recipe(), inputs)
+        before = store.selection_manifest(selector)
+        if before is not None and before["key"] == key and before["bins"]["fit_id"] == bins["fit"]["fit_id"]:
+            context.log.info(f"selected_subset {selector}: up to date, nothing computed")
+            return _result(store, selector, before, config)
+        candidates = _candidates(store, inputs)
+        ranking = _rank(selector, candidates, config)
+        subset = _subset(store, ranking)
+        manifest = _manifest(store, selector, key, config, inputs, bins, ranking, subset)
+        _publish(store.selection_dir(selector), ranking, subset, manifest)
+        if inputs.left_out:
+            context.log.warning(f"selected_subset {selector}: shards left out: {', '.join(inputs.left_out)}")
+        context.log.info(f"selected_subset {selector}: {subset.height:,} of {ranking.height:,} examples selected")
+        return _result(store, selector, manifest, config)
+
+    return selected_subset
+
+
+def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:
+    if not inputs.scores:
+        raise dg.Failure("no shard is scored yet: materialise the shard assets first", allow_retries=False)
+    if inputs.mixed:
+        raise dg.Failure(
+            f"{inputs.mixed}. Scores made in different ways can't be ranked against each other: run `adg status` to see "
+            "what differs and `adg run` to bring them in line",
+            allow_retries=False,
+        )
+    bins = store.bins.manifest()
+    if bins is None:
+        raise dg.Failure("there are no semantic bins yet: materialise semantic_bins", allow_retries=False)
+    return bins
+
+
+def _candidates(store: Store, inputs: SelectionInputs) -> pl.DataFrame:
+    """Every row of the shards' scores with its bin, sorted by example id."""
+    paths = [store.table_path("divergence_scores", shard) for shard in inputs.shards]
+    scores = pl.scan_parquet([str(path) for path in paths], glob=False, include_file_paths="shard")
+    of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$").cast(pl.Categorical)
+    frame = (
+        scores.with_columns(of_file).join(store.bins.assignments(), on=["shard", "example_id"], how="left").collect()
+    )
+    unbinned = frame.filter(pl.col("bin").is_null())
+    if unbinned.height:
+        shards = ", ".join(unbinned["shard"].cast(pl.String).unique().sort().head(3))
+        raise dg.Failure(
+            f"{unbinned.height} examples have no bin, of shards such as {shards}: materialise semantic_bins, then select",
+            allow_retries=False,
+        )
+    return frame.sort("example_id", "content_hash", pl.col("shard").cast(pl.String))
+
+
+def _rank(selector: str, candidates: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:
+    """Where every candidate stands: left_out (a reason), or its place in its bin, and whether it is selected.
+
+    An example that stands in two shards counts once. The same id with other content is a fault of the pool: the content
+    with the smallest hash is kept, whatever the order of the shards.
+    """
+    same_id = pl.col("example_id") == pl.col("example_id").shift()
+    same_content = pl.col("content_hash") == pl.col("content_hash").shift()
+    repeat = pl.when(same_id & same_content).then(pl.lit(REPEATED)).when(same_id).then(pl.lit(CONFLICT))
+    left_out = pl.coalesce(repeat, filter_reasons(candidates, config))
+    table = candidates.with_columns(left_out=left_out)
+    eligible = table.filter(pl.col("left_out").is_null())
+    places = choose(selector, eligible, config).drop("bin")
+    best_first = (
+        places.filter("selected").sort(["score", "example_id"], descending=[True, False]).select("example_id")
+    ).with_row_index("rank", offset=1)
+    others = table.filter(pl.col("left_out").is_not_null())
+    ranked = eligible.join(places, on="example_id", how="left", maintain_order="left").join(
+        best_first, on="example_id", how="left", maintain_order="left"
+    )
+    return pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False)).select(RANKING)
+
+
+def _subset(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
+    """The selected examples in full, best first."""
+    chosen = ranking.filter("selected").select(
+        "rank", "example_id", "shard", "score", "dispersion", "anisotropy", "bin"
+    )
+    parts = []
+    for (shard,), rows in chosen.group_by("shard"):
+        raw = store.scan("raw_pool", [str(shard)])
+        parts.append(raw.join(rows.lazy(), on="example_id").with_columns(pl.col("shard").cast(pl.String)).collect())
+    subset = pl.concat(parts).sort("rank") if parts else chosen
+    if subset.height != chosen.height:
+        raise StaleInputError(
+            f"{chosen.height - subset.height} selected examples are no longer in raw_pool: materialise divergence_scores "
+            "again for the shards that changed, then select"
+        )
+    columns = [column.name for column in metadata.SUBSET_COLUMNS.columns]
+    return subset.select(columns)
+
+
+def _manifest(
+    store: Store,
+    selector: str,
+    key: str,
+    config: SelectionConfig,
+    inputs: SelectionInputs,
+    bins: dict[str, Any],
+    ranking: pl.DataFrame,
+    subset: pl.DataFrame,
+) -> dict[str, Any]:
+    left_out = ranking.drop_nulls("left_out")["left_out"].value_counts(sort=True)
+    conflicts = ranking.filter(pl.col("left_out") == CONFLICT)
+    shards = {
+        shard: {
+            "file": (raw := store.required_provenance("raw_pool", shard)).facts["file"],
+            "sha256": raw.facts["sha256"],
+            "rows": raw.rows,
+            **{asset: store.required_provenance(asset, shard).content for asset in SHARD_ASSETS},
+        }
+        for shard in inputs.shards
+    }
+    recipes = {
+        asset: {"id": (recipe := store.required_provenance(asset, inputs.shards[0]).recipe).id, **recipe.config}
+        for asset in SHARD_ASSETS
+    }
+    return {
+        "selector": selector,
+        "key": key,
+        "config": config.model_dump(mode="json"),
+        "recipes": recipes,
+        "bins": {**bins["fit"], "recipe": bins["recipe"]},
+        "shards": shards,
+        "shards_left_out": dict(inputs.left_out),
+        "counts": {
+            "pool": ranking.height,
+            "eligible": ranking.filter(pl.col("left_out").is_null()).height,
+            "selected": subset.height,
+            "left_out": dict(left_out.iter_rows()),
+            "selected_by_source": dict(subset["source"].value_counts(sort=True).head(50).iter_rows()),
+        },
+        "same_id_other_content": [
+            f"{row['example_id']} of shard {row['shard']}" for row in conflicts.head(100).iter_rows(named=True)
+        ],
+        "code_versions": CODE_VERSIONS,
+        "packages": {name: version(name) for name in ("adg-pipeline", "polars", "numpy", "scikit-learn", "lancedb")},
+    }
+
+
+def _publish(directory: Path, ranking: pl.DataFrame, subset: pl.DataFrame, manifest: dict[str, Any]) -> None:
+    def fill(temporary: Path) -> None:
+        subset.write_parquet(temporary / "subset.parquet")
+        lines = subset.select(
+            "rank",
+            "score",
+            id="example_id",
+            instruction="instruction",
+            input="input",
+            output="output",
+            messages="messages",
+        )
+        lines.write_ndjson(temporary / "subset.jsonl")
+        ranking.write_parquet(temporary / "ranking.parquet")
+        sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(temporary.iterdir())}
+        write_manifest(temporary, {**manifest, "files_sha256": sums})
+
+    publish_directory(directory, fill)
+
+
+def _result(store: Store, selector: str, manifest: dict[str, Any], config: SelectionConfig) -> dg.MaterializeResult:
+    directory = store.selection_dir(selector)
+    ranking = pl.read_parquet(directory / "ranking.parquet", glob=False)
+    subset = pl.read_parquet(directory / "subset.parquet", glob=False)
+    shown = metadata.selection(manifest, ranking, subset, config.weight)
+    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(directory)), **shown})

@@ -1,0 +1,99 @@
+"""What the assets that are partitioned by shard have in common: the loop, skipping what is up to date, quarantine.
+
+A range of shards is one run. After each shard its materialisation is logged, so a crash keeps the finished ones. A
+shard whose own data is at fault is put aside with its reason and the loop goes on; the step fails at the end, by name.
+Other faults (an engine that doesn't start, a full disk) stop the loop: they'd meet every shard.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import dagster as dg
+
+from adg_pipeline.errors import ShardFault
+from adg_pipeline.provenance import Provenance, Recipe
+from adg_pipeline.resources.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One shard to compute: what with, and from what."""
+
+    shard: str
+    recipe: Recipe
+    inputs: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.recipe.fingerprint(self.inputs)
+
+
+def materialize_shards(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    plan: Callable[[str], ShardTask],
+    compute: Callable[[ShardTask], Provenance],
+    describe: Callable[[Provenance], Mapping[str, Any]],
+) -> None:
+    """Bring every shard of the run up to date.
+
+    plan: what a shard is to be computed with and from. compute: computes, stores and returns what was stored.
+    describe: the metadata shown for a stored shard.
+    """
+    asset = context.asset_key.to_user_string()
+    shards = sorted(context.partition_keys)
+    faults: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        task = plan(shard)
+        try:
+            with store.shard_lock(asset, shard):
+                stored = store.provenance(asset, shard)
+                if stored is not None and stored.fingerprint == task.fingerprint:
+                    context.log.info(f"{asset} {shard} ({number} of {len(shards)}): up to date, nothing computed")
+                else:
+                    stored = compute(task)
+                    context.log.info(f"{asset} {shard} ({number} of {len(shards)}): {stored.rows:,} rows")
+                store.quarantine.release(asset, shard)
+        except ShardFault as fault:
+            faults[shard] = str(fault)
+            store.quarantine.put(asset, shard, str(fault), store.file_version(shard), task.recipe.id)
+            context.log.error(f"{asset} {shard} ({number} of {len(shards)}): put aside: {fault}")
+            continue
+        metadata = {"computed_at": stored.created_at, **describe(stored)}
+        if len(shards) > 1:
+            context.log_event(dg.AssetMaterialization(asset, partition=shard, metadata=metadata))
+        context.add_asset_metadata(metadata, partition_key=shard)
+    if faults:
+        details = "; ".join(f"{shard}: {reason}" for shard, reason in faults.items())
+        raise dg.Failure(
+            f"{len(faults)} of {len(shards)} shards of {asset} were put aside, the others are done. {details}",
+            metadata={"shards_put_aside": sorted(faults), "shards_done": len(shards) - len(faults)},
+            allow_retries=False,
+        )
+
+
+class OpenedOnce(Generic[T]):
+    """Opens a model at its first use and closes it at the end: once for all shards, never if nothing is to be done."""
+
+    def __init__(self, open_it: Callable[[], Any]) -> None:
+        self._open_it = open_it
+        self._stack = ExitStack()
+        self._opened: T | None = None
+
+    def __call__(self) -> T:
+        if self._opened is None:
+            self._opened = self._stack.enter_context(self._open_it())
+        return self._opened
+
+    def __enter__(self) -> "OpenedOnce[T]":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)

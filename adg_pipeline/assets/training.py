@@ -1,0 +1,60 @@
+"""finetuned_checkpoint: the backbone, tuned on a selector's subset."""
+
+import dagster as dg
+
+from adg_pipeline import metadata
+from adg_pipeline.compute import GPU_OP_TAGS, GPU_POOL
+from adg_pipeline.config import GenerationConfig, TrainingConfig
+from adg_pipeline.errors import PipelineError
+from adg_pipeline.partitions import selectors
+from adg_pipeline.recipes import CODE_VERSIONS
+from adg_pipeline.resources.gpu_leases import GpuLeaseResource
+from adg_pipeline.resources.models import resolve_backbone
+from adg_pipeline.resources.store import Store
+from adg_pipeline.resources.trainer import plan_training, train
+from adg_pipeline.settings import launchpad_schema
+
+DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a process of its own, loss on the answer only.
+
+Loss and tokens per second are logged while it runs. It resumes from its last checkpoint after a crash. Weights are
+published as safetensors with the tokenizer and a manifest that leads back to the selection.
+"""
+
+
+def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDefinition:
+    """generation: whose backbone is tuned, and whose prompt template is used unless training names its own."""
+
+    @dg.asset(
+        description=DESCRIPTION,
+        deps=["selected_subset"],
+        partitions_def=selectors,
+        config_schema=launchpad_schema(defaults),
+        pool=GPU_POOL,
+        op_tags=GPU_OP_TAGS,
+        code_version=CODE_VERSIONS["finetuned_checkpoint"],
+        group_name="training",
+        kinds={"huggingface", "pytorch"},
+        owners=["team:ml"],
+    )
+    def finetuned_checkpoint(
+        context: dg.AssetExecutionContext, store: Store, gpus: GpuLeaseResource
+    ) -> dg.MaterializeResult:
+        config = TrainingConfig.model_validate(context.op_execution_context.op_config)
+        selector = context.partition_key
+        selection = store.selection_manifest(selector)
+        if selection is None:
+            raise PipelineError(f"there is no subset of {selector} in {store.root}: materialise selected_subset first")
+        job = plan_training(
+            store.selection_dir(selector) / "subset.parquet",
+            resolve_backbone(generation.backbone, generation.revision),
+            store.checkpoint_dir(selector),
+            config,
+            template=config.template or generation.template,
+            revision=generation.revision,
+            provenance={"selector": selector, "selection": selection},
+        )
+        with gpus.lease(config.processes) as devices:
+            result = train(context, job, devices=devices or None)
+        return dg.MaterializeResult(metadata=metadata.checkpoint(result))
+
+    return finetuned_checkpoint

@@ -1,0 +1,46 @@
+"""How a run reads in a terminal: progress and faults on stderr, one line each, without Dagster's own event noise."""
+
+import logging
+import sys
+
+import dagster as dg
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        meta = getattr(record, "dagster_meta", {}) or {}
+        event = getattr(record, "dagster_event", None) or meta.get("dagster_event")
+        message = meta.get("orig_message") or record.getMessage()
+        if event is not None and getattr(event, "is_step_failure", False):
+            data = event.step_failure_data
+            reason = data.user_failure_data.description if data.user_failure_data else _cause(data.error)
+            message = f"{event.step_key} failed: {reason}"
+        return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def _cause(error: object) -> str:
+    # Dagster wraps what the step raised; the user wants to read what was raised.
+    while getattr(error, "cause", None) is not None:
+        error = error.cause  # type: ignore[attr-defined]
+    return str(getattr(error, "message", error)).strip()
+
+
+class _NoRunNoise(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        meta = getattr(record, "dagster_meta", {}) or {}
+        event = getattr(record, "dagster_event", None) or meta.get("dagster_event")
+        # A failed run repeats what its failed step has said already.
+        return event is None or getattr(event, "is_step_failure", False)
+
+
+@dg.logger(description="One line per message on stderr: progress of the stages, warnings, the reason of a failure.")
+def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
+    logger = logging.Logger("adg", logging.INFO)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    handler.addFilter(_NoRunNoise())
+    logger.addHandler(handler)
+    return logger
+
+
+LOGGERS = {"console": dg.colored_console_logger, "progress": progress_logger}

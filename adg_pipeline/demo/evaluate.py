@@ -1,0 +1,75 @@
+"""Greedy exact match of a checkpoint on held-out questions of every skill."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adg_pipeline.algorithms.prompts import Template, render_prompt
+from adg_pipeline.demo.questions import Question, skill_question
+from adg_pipeline.demo.skills import ALL_SKILLS, BARELY_KNOWN, KNOWN
+
+_LONGEST_ANSWER = 24  # tokens; the longest right answer is 18 letters and the end token
+
+
+@dataclass(frozen=True)
+class SkillAccuracy:
+    """Share of questions answered exactly, between 0 and 1, by skill name."""
+
+    by_skill: dict[str, float]
+
+    @property
+    def known(self) -> float:
+        """Mean over the skills that the untuned backbone knows."""
+        return sum(self.by_skill[skill.name] for skill in KNOWN) / len(KNOWN)
+
+    @property
+    def barely_known(self) -> float:
+        """Mean over the skills that the untuned backbone barely knows."""
+        return sum(self.by_skill[skill.name] for skill in BARELY_KNOWN) / len(BARELY_KNOWN)
+
+    @property
+    def overall(self) -> float:
+        """Mean over all skills, each with the same weight."""
+        return sum(self.by_skill.values()) / len(self.by_skill)
+
+
+def held_out_questions(per_skill: int = 40, seed: int = 0) -> list[Question]:
+    """``per_skill`` questions of every skill, on texts that no pool and no training text of the backbone holds."""
+    stream = random.Random(f"held-out/{seed}")
+    return [skill_question(skill, stream, held_out=True) for skill in ALL_SKILLS for _ in range(per_skill)]
+
+
+def evaluate(
+    checkpoint: Path,
+    questions: Sequence[Question],
+    *,
+    batch_size: int = 64,
+    threads: int | None = None,
+    template: Template = "alpaca",
+) -> SkillAccuracy:
+    """Accuracy by skill of the model in ``checkpoint``, in float32 on the CPU.
+
+    ``questions`` must ask for every skill. ``threads`` are those of torch while this runs; unchanged if not given.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    right: dict[str, list[bool]] = {}
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads or threads_before)
+    try:
+        for start in range(0, len(questions), batch_size):
+            batch = questions[start : start + batch_size]
+            prompts = [render_prompt(q.instruction, q.input, None, template, tokenizer) for q in batch]
+            inputs = tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
+            with torch.inference_mode():
+                outputs = model.generate(**inputs, do_sample=False, max_new_tokens=_LONGEST_ANSWER)
+            answers = tokenizer.batch_decode(outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            for question, answer in zip(batch, answers, strict=True):
+                right.setdefault(question.skill, []).append(answer.strip() == question.output)
+    finally:
+        torch.set_num_threads(threads_before)
+    return SkillAccuracy({skill: sum(marks) / len(marks) for skill, marks in right.items()})

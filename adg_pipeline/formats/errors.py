@@ -1,0 +1,26 @@
+"""What can be wrong with a pool file, and with one record of it."""
+
+from adg_pipeline.errors import PipelineError, ShardFault
+
+
+class PoolFileError(ShardFault, ValueError):
+    """Nothing in the file can be used. The message names the file, what was found and what was expected."""
+
+
+class PoolFileChanged(ShardFault):
+    """The file was written to while it was read. Once it is complete, it can be read again."""
+
+
+class Unusable(ValueError):
+    """One record can't be used.
+
+    kind: a fixed wording that rejections are counted by. detail: what is particular to this record.
+    """
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+        self.kind = kind
+
+
+class ShardConflict(PipelineError, ValueError):
+    """The pool already holds these records under other shard keys, or other records under these."""

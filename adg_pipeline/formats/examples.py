@@ -1,0 +1,71 @@
+"""Records to canonical examples: what every example has to satisfy, whatever its shape."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from adg_pipeline.formats.errors import Unusable
+from adg_pipeline.formats.fields import own_id, own_source
+from adg_pipeline.formats.layout import Layout
+from adg_pipeline.formats.rows import Row, read_rows
+from adg_pipeline.formats.schema import Example, Rejection, canonical_content, content_hash
+from adg_pipeline.formats.shapes import SHAPES, Shape
+from adg_pipeline.formats.shapes.draft import Draft
+from adg_pipeline.progress import Progress
+
+
+def read_examples(
+    path: Path, layout: Layout, source: str, limit: int, progress: Progress | None = None
+) -> Iterator[Example | Rejection]:
+    """An example or a rejection for each record, in the file's order; for each instance of a self-instruct seed.
+
+    source: the name for records that don't name their own. limit: most bytes of one record. Repeats are not looked for.
+    """
+    shape = SHAPES[layout.format]
+    for row in read_rows(path, layout.container, limit, progress):
+        for result in _examples(row, shape, source, limit):
+            yield row.rejected(result) if isinstance(result, Unusable) else result
+
+
+def _examples(row: Row, shape: Shape, source: str, limit: int) -> Iterator[Example | Unusable]:
+    if isinstance(row.value, Unusable):
+        yield row.value
+        return
+    try:
+        identity, source = own_id(row.value), own_source(row.value) or source
+        for draft in shape.drafts(row.value):
+            yield draft if isinstance(draft, Unusable) else _checked(draft, row.number, identity, source, limit)
+    except Unusable as fault:
+        yield fault
+
+
+def _checked(draft: Draft, number: int, identity: str | None, source: str, limit: int) -> Example | Unusable:
+    if not draft.instruction.strip() and not draft.input.strip():
+        return Unusable("empty instruction")
+    if not draft.output.strip():
+        return Unusable("empty output")
+    try:
+        content = canonical_content(draft.instruction, draft.input, draft.output, draft.messages)
+        names = f"{identity or ''}{source}".encode()
+    except UnicodeEncodeError:
+        return Unusable("lone surrogate", "half of a surrogate pair is no character, and UTF-8 can't hold it")
+    # Tokenizers and Parquet would take it, but PostgreSQL and C libraries end text there, and it is never meant.
+    if rb"\u0000" in content and "\0" in "".join(_texts(draft)) or b"\0" in names:
+        return Unusable("NUL character", "usually UTF-16 read as bytes, or binary data")
+    if len(content) > limit:
+        return Unusable("too large", f"{len(content):,} bytes, more than max_record_mib allows ({limit:,})")
+    digest = content_hash(content)
+    return Example(
+        example_id=digest if identity is None else identity + draft.id_suffix,
+        source=source,
+        instruction=draft.instruction,
+        input=draft.input,
+        output=draft.output,
+        messages=draft.messages,
+        content_hash=digest,
+        row=number,
+    )
+
+
+def _texts(draft: Draft) -> Iterator[str]:
+    yield from (draft.instruction, draft.input, draft.output)
+    yield from (turn.content for turn in draft.messages or ())

@@ -1,0 +1,126 @@
+"""A subset in the forms that trainers read. Everything is streamed, and each file appears whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pyarrow.parquet as pq
+
+from adg_pipeline.algorithms.prompts import user_turn
+from adg_pipeline.files import write_atomically
+
+ExportFormat = Literal["alpaca", "messages", "parquet", "llamafactory"]
+DATASET_NAME = "adg_subset"
+
+_COLUMNS = ["example_id", "source", "instruction", "input", "output", "messages"]
+Turn = Mapping[str, str]
+
+
+def export_subset(subset: Path, format: ExportFormat, out_dir: Path, name: str = DATASET_NAME) -> list[Path]:
+    """Write the subset (Parquet with the columns of `RAW_POOL_SCHEMA`, and maybe more) to `out_dir`; give the files.
+
+    - ``alpaca``: ``<name>.json``, an array of id, instruction, input, output, system and history. A conversation's
+      earlier turns are pairs in history; what a tool returned stands on the user's side of its pair.
+    - ``messages``: ``<name>.jsonl`` of id, source and OpenAI messages. An input follows its instruction on a new line.
+    - ``parquet``: ``<name>.parquet``, the subset as it is, provenance included.
+    - ``llamafactory``: ``<name>.json`` of ShareGPT conversations and its entry in ``dataset_info.json``, where other
+      entries stay. LLaMA-Factory skips conversations that don't alternate, so turns of one side in a row become one,
+      and one that begins with the assistant gets an empty user turn.
+
+    Raises ValueError for another format, or a ``dataset_info.json`` that holds something else.
+    """
+    if format not in get_args(ExportFormat):
+        raise ValueError(f"{format!r} is no export format; choose one of {', '.join(get_args(ExportFormat))}")
+    suffix = {"messages": ".jsonl", "parquet": ".parquet"}.get(format, ".json")
+    target = out_dir / f"{name}{suffix}"
+    if format == "parquet":
+        write_atomically(target, lambda temporary: shutil.copyfile(subset, temporary))
+        return [target]
+    if format == "messages":
+        write_atomically(target, lambda temporary: _write(temporary, _records(subset, _as_messages), "", "\n", "\n"))
+        return [target]
+    record = _as_alpaca if format == "alpaca" else _as_sharegpt
+    write_atomically(target, lambda temporary: _write(temporary, _records(subset, record), "[\n", ",\n", "\n]\n"))
+    return [target] if format == "alpaca" else [target, _register(out_dir / "dataset_info.json", name, target.name)]
+
+
+def _records(subset: Path, record: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(subset) as file:
+        for batch in file.iter_batches(1024, columns=_COLUMNS):
+            for row in batch.to_pylist():
+                yield record(row)
+
+
+def _write(path: Path, records: Iterator[dict[str, Any]], opening: str, between: str, closing: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(opening)
+        for place, record in enumerate(records):
+            file.write((between if place else "") + json.dumps(record, ensure_ascii=False))
+        file.write(closing)
+
+
+def _as_messages(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": row["example_id"], "source": row["source"], "messages": _turns(row)}
+
+
+def _as_alpaca(row: Mapping[str, Any]) -> dict[str, Any]:
+    asked = {"instruction": row["instruction"], "input": row["input"], "output": row["output"]}
+    system, history = "", []
+    if row["messages"]:
+        system, sides = _alternating(row["messages"])
+        pairs = zip(sides[::2], sides[1::2], strict=True)
+        *history, last = [[question["content"], answer["content"]] for question, answer in pairs]
+        asked = {"instruction": last[0], "input": "", "output": last[1]}
+    return {"id": row["example_id"], **asked, "system": system, "history": history}
+
+
+def _as_sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
+    system, sides = _alternating(_turns(row))
+    tags = {"user": "human", "assistant": "gpt", "tool": "observation"}
+    conversations = [{"from": tags[turn["role"]], "value": turn["content"]} for turn in sides]
+    return {"id": row["example_id"], "conversations": conversations, "system": system}
+
+
+def _turns(row: Mapping[str, Any]) -> list[Turn]:
+    if row["messages"]:
+        return list(row["messages"])
+    return [
+        {"role": "user", "content": user_turn(row["instruction"], row["input"])},
+        {"role": "assistant", "content": row["output"]},
+    ]
+
+
+def _alternating(turns: list[Turn]) -> tuple[str, list[Turn]]:
+    """The system text, and turns in which the assistant's are every second one, the last included."""
+    system = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system")
+    spoken = [turn for turn in turns if turn["role"] != "system"]
+    sides: list[Turn] = []
+    for answered, group in groupby(spoken, key=lambda turn: turn["role"] == "assistant"):
+        joined = list(group)
+        role = "assistant" if answered else "tool" if all(turn["role"] == "tool" for turn in joined) else "user"
+        if answered and not sides:
+            sides.append({"role": "user", "content": ""})
+        sides.append({"role": role, "content": "\n\n".join(turn["content"] for turn in joined)})
+    return system, sides
+
+
+def _register(info: Path, name: str, file_name: str) -> Path:
+    """Add the data set to LLaMA-Factory's ``dataset_info.json``."""
+    try:
+        entries = json.loads(info.read_text("utf-8")) if info.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{info}: not valid JSON ({error}); mend it or export elsewhere") from error
+    if not isinstance(entries, dict):
+        raise ValueError(f"{info}: not an object of data sets by name; mend it or export elsewhere")
+    columns = {"messages": "conversations", "system": "system"}
+    entries[name] = {"file_name": file_name, "formatting": "sharegpt", "columns": columns}
+    text = json.dumps(entries, ensure_ascii=False, indent=2) + "\n"
+    write_atomically(info, lambda temporary: _write_text(temporary, text))
+    return info
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")

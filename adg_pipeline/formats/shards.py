@@ -1,0 +1,109 @@
+"""The pool directory: one file is one shard. Its keys, its listing and the version of a file."""
+
+import os
+import re
+import stat
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SUFFIX = re.compile(r"(\.(jsonl|ndjson|json|tsv|parquet))?(\.(gz|zst))?$", re.IGNORECASE)
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
+_SHARD_NUMBER = re.compile(r"-\d{5,}(-of-\d{5,})?$")
+_UNFINISHED = (".tmp", ".part")
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A file of the pool directory. size in bytes; mtime_ns in nanoseconds since the epoch."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class PoolListing:
+    """shards: by key, in the keys' order. problems: what lies there and is no shard, one sentence each."""
+
+    shards: dict[str, ShardFile] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def split_name(filename: str) -> tuple[str, str]:
+    """Stem and suffixes: ``("alpaca", ".json.gz")`` for ``alpaca.json.gz``. Suffixes of other kinds stay in the stem."""
+    match = _SUFFIX.search(filename)
+    at = match.start() if match else len(filename)
+    return filename[:at], filename[at:]
+
+
+def shard_key(filename: str) -> str:
+    """The file's stem, with every character outside ``[A-Za-z0-9_-]`` replaced by ``-``.
+
+    Two names may have one key (``a.json`` and ``a.jsonl``, ``a b.json`` and ``a-b.json``): `list_shards` tells. Raises
+    ValueError for a name that leaves nothing to make a key of.
+    """
+    key = _NOT_IN_KEYS.sub("-", split_name(Path(filename).name)[0])
+    if not key:
+        raise ValueError(f"{filename!r} has no stem to make a shard key of; rename the file")
+    return key
+
+
+def source_name(path: Path) -> str:
+    """What the file's records come from if they don't say: its shard key without shard number.
+
+    ``alpaca`` for ``alpaca.json``, ``alpaca-00003.jsonl`` and ``alpaca-00003-of-00010.parquet``.
+    """
+    key = shard_key(path.name)
+    return _SHARD_NUMBER.sub("", key) or key
+
+
+def file_version(file: ShardFile) -> str:
+    """Changes when the file is written to: its size and time of change, which cost no reading."""
+    return f"{file.size}-{file.mtime_ns}"
+
+
+def list_shards(pool_dir: Path) -> PoolListing:
+    """The shards of the pool directory, and what in it can't be one.
+
+    A key that two files claim is given to neither, since which of them was meant can't be known. Dot files, ``*.tmp``
+    and ``*.part`` are not finished and are ignored.
+
+    Raises OSError where the directory is missing or can't be read: a failed look is not an empty pool.
+    """
+    claims: dict[str, list[ShardFile]] = defaultdict(list)
+    problems: list[str] = []
+    inside = pool_dir.resolve(strict=True)
+    with os.scandir(pool_dir) as entries:
+        names = sorted(entry.name for entry in entries)
+    for name in names:
+        if name.startswith(".") or name.lower().endswith(_UNFINISHED):
+            continue
+        found = _look(pool_dir / name, inside)
+        if isinstance(found, str):
+            problems.append(found)
+        elif found is not None:
+            claims[shard_key(name)].append(found)
+    for key, files in claims.items():
+        if len(files) > 1:
+            listed = " and ".join(file.path.name for file in files)
+            problems.append(f"{listed} have the same shard key {key}, so none of them is read: rename all but one")
+    shards = {key: files[0] for key, files in sorted(claims.items()) if len(files) == 1}
+    return PoolListing(shards, problems)
+
+
+def _look(path: Path, inside: Path) -> ShardFile | str | None:
+    """The file, what is wrong with it, or None if it went away between listing and looking."""
+    try:
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            return f"{path.name} is a link out of the pool directory: copy the file into it"
+        status = path.stat()
+    except FileNotFoundError:
+        return f"{path.name} is a link to nothing" if path.is_symlink() else None
+    except OSError as error:
+        return f"{path.name} can't be looked at ({error.strerror})"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path.name} is {'a directory' if stat.S_ISDIR(status.st_mode) else 'no regular file'}: no shard"
+    if not os.access(path, os.R_OK):
+        return f"{path.name} can't be read: its permissions forbid it"
+    return ShardFile(path, status.st_size, status.st_mtime_ns)

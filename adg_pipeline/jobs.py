@@ -1,0 +1,49 @@
+"""Jobs: the parts of the graph that sensors, schedules and the command line start."""
+
+import dagster as dg
+
+from adg_pipeline.partitions import pool_shards, selectors
+from adg_pipeline.plan import SHARD_ASSETS
+from adg_pipeline.resources.store import Store
+from adg_pipeline.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, SHARDS_JOB
+
+shards_job = dg.define_asset_job(
+    SHARDS_JOB,
+    selection=dg.AssetSelection.assets(*SHARD_ASSETS),
+    partitions_def=pool_shards,
+    description="Everything that is computed per shard, from the pool file to its scores.",
+)
+selection_job = dg.define_asset_job(
+    SELECTION_JOB,
+    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
+    partitions_def=selectors,
+    description="Semantic bins and the subset of one selector.",
+)
+checkpoint_job = dg.define_asset_job(
+    CHECKPOINT_JOB,
+    selection=dg.AssetSelection.assets("finetuned_checkpoint"),
+    partitions_def=selectors,
+    description="The backbone fine-tuned on the subset of one selector.",
+)
+
+
+class RemovedShards(dg.Config):
+    """Shards whose pool file is gone."""
+
+    shards: list[str]
+
+
+@dg.op(description="Removes rows, vectors, unfinished answers and the partition of shards whose file is gone.")
+def remove_shards(context: dg.OpExecutionContext, config: RemovedShards, store: Store) -> None:
+    for shard in config.shards:
+        store.remove_shard(shard)
+        context.instance.delete_dynamic_partition(pool_shards.name or "", shard)
+        context.log.info(f"removed shard {shard}: tables, vectors and partition")
+
+
+@dg.job(name=REMOVE_SHARDS_JOB)
+def remove_shards_job() -> None:
+    remove_shards()
+
+
+JOBS = [shards_job, selection_job, checkpoint_job, remove_shards_job]

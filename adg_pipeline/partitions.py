@@ -1,0 +1,32 @@
+"""Partition definitions and the rules of their keys. Nothing else belongs here.
+
+https://docs.dagster.io/guides/build/partitions-and-backfills
+"""
+
+import dagster as dg
+
+# One partition per pool file. Dagster's pages break on commas and spaces in keys, and store paths and SQL filters are
+# made from them, so `adg_pipeline.formats.split.shard_key` admits only letters, digits, "_" and "-".
+pool_shards = dg.DynamicPartitionsDefinition(name="pool_shards")
+
+# A selector is a way to choose a subset: `adg` is the product, the others are arms that a user compares with it.
+SELECTORS = ("adg", "random")
+selectors = dg.StaticPartitionsDefinition(list(SELECTORS))
+
+
+def contiguous_ranges(wanted: list[str], ordered: list[str], longest: int) -> list[tuple[str, str, int]]:
+    """Split wanted keys into ranges that are contiguous in `ordered`: (first, last, length), at most `longest` each.
+
+    Dagster runs a range of partitions in one run, but only a contiguous one, in the order in which keys were added.
+    """
+    positions = {key: index for index, key in enumerate(ordered)}
+    ranges: list[tuple[str, str, int]] = []
+    run: list[str] = []
+    for key in sorted(wanted, key=positions.__getitem__):
+        if run and (positions[key] != positions[run[-1]] + 1 or len(run) == longest):
+            ranges.append((run[0], run[-1], len(run)))
+            run = []
+        run.append(key)
+    if run:
+        ranges.append((run[0], run[-1], len(run)))
+    return ranges

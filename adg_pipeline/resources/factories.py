@@ -1,0 +1,44 @@
+"""Resources that open a model for a step, on GPUs leased for as long as it is open.
+
+The model libraries are imported when a model is opened, after the lease has set CUDA_VISIBLE_DEVICES. Tests replace these
+resources by subclasses.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from pydantic import Field
+
+from adg_pipeline.config import EmbeddingConfig, GenerationConfig
+from adg_pipeline.resources.embedders import Embedder, open_embedder
+from adg_pipeline.resources.generators.base import Generator
+from adg_pipeline.resources.generators.factory import open_generator
+from adg_pipeline.resources.gpu_leases import GpuLeaseResource
+
+
+class GeneratorFactory(dg.ConfigurableResource):
+    """Opens the generator that a configuration names."""
+
+    gpus: dg.ResourceDependency[GpuLeaseResource]
+
+    @contextmanager
+    def open(self, config: GenerationConfig) -> Iterator[Generator]:
+        count = 0 if config.engine == "endpoint" or config.device == "cpu" else 1
+        with self.gpus.lease(config.vllm.tensor_parallel if config.engine == "vllm" else count):
+            with open_generator(config) as generator:
+                yield generator
+
+
+class EmbedderFactory(dg.ConfigurableResource):
+    """Opens the embedder that a configuration names; the backbone is what `model: auto` of hidden_state means."""
+
+    gpus: dg.ResourceDependency[GpuLeaseResource]
+    backbone: str = Field(description="The backbone of the generations: a directory, a hub name, or 'embedded'.")
+    revision: str | None = Field(None, description="Revision of a hub backbone.")
+
+    @contextmanager
+    def open(self, config: EmbeddingConfig) -> Iterator[Embedder]:
+        with self.gpus.lease(0 if config.device == "cpu" else 1):
+            with open_embedder(config, self.backbone, self.revision) as embedder:
+                yield embedder

@@ -1,0 +1,120 @@
+"""Generator on Hugging Face transformers: the embedded default, on a CPU or one GPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from adg_pipeline.config import GenerationConfig
+from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome
+from adg_pipeline.resources.generators.decoding import Sampling, decode_batch
+from adg_pipeline.resources.models import (
+    choose_dtype,
+    load_tokenizer,
+    loading_revision,
+    model_fingerprint,
+    pick_device,
+    resolve_backbone,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class TransformersGenerator(Generator):
+    """Samples with a loop of its own, since ``generate`` draws all rows of a batch from one random stream."""
+
+    def __init__(self, config: GenerationConfig) -> None:
+        super().__init__(config)
+        self._model: Any = None
+
+    def open(self) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        path = resolve_backbone(self.config.backbone, self.config.revision)
+        self.fingerprint = model_fingerprint(path, self.config.revision)
+        self.tokenizer = load_tokenizer(path, self.config.revision)
+        self.require_template()
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path,
+            revision=loading_revision(path, self.config.revision),
+            use_safetensors=True,
+            dtype="auto" if self.config.dtype == "auto" else getattr(torch, self.config.dtype),
+        )
+        device = pick_device(self.config.device)
+        self._model = model.to(device, choose_dtype(self.config.dtype, device, model.num_parameters())).eval()
+        self.context_length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self.reproducibility = (
+            "Each sample has a random stream of its own. In float64 its answer is the same whatever shares its batch."
+            if self._model.dtype == torch.float64
+            else f"Each sample has a random stream of its own, but in {self._model.dtype} the rounding of a batch can "
+            "change a draw: ask in the same order and batch size, or set `dtype: float64`."
+        )
+
+    def close(self) -> None:
+        if self._model is None:
+            return
+        import torch
+
+        self._model = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
+        """Prompts of like length share a batch, so that little of it is padding."""
+        prompts = list(dict.fromkeys(request.prompt for request in requests))
+        token_ids = dict(zip(prompts, self.encode(prompts), strict=True))
+        samples: dict[str, list[AnswerRequest]] = {prompt: [] for prompt in prompts}
+        for request in requests:
+            samples[request.prompt].append(request)
+        prompts.sort(key=lambda prompt: len(token_ids[prompt]))
+        size = self.config.batch_size
+        for start in range(0, len(prompts), size):
+            batch = [request for prompt in prompts[start : start + size] for request in samples[prompt]]
+            yield from self._generate_batch(batch, token_ids)
+
+    def _generate_batch(self, batch: Sequence[AnswerRequest], token_ids: dict[str, list[int]]) -> Iterator[Outcome]:
+        """One batch; where the device's memory doesn't hold it, what is left of it in halves."""
+        import torch
+
+        prompts = list(dict.fromkeys(request.prompt for request in batch))
+        place = {prompt: index for index, prompt in enumerate(prompts)}
+        ended = set()
+        try:
+            for row, tokens in decode_batch(
+                self._model,
+                [token_ids[prompt] for prompt in prompts],
+                [place[request.prompt] for request in batch],
+                [request.seed for request in batch],
+                self._sampling,
+            ):
+                ended.add(row)
+                yield batch[row], self._answer(tokens, len(token_ids[batch[row].prompt]))
+            return
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            logger.warning("out of memory with %d answers in a batch: halving it; lower batch_size", len(batch))
+        torch.cuda.empty_cache()
+        left = [request for row, request in enumerate(batch) if row not in ended]
+        middle = (len(left) + 1) // 2
+        yield from self._generate_batch(left[:middle], token_ids)
+        yield from self._generate_batch(left[middle:], token_ids)
+
+    def _answer(self, tokens: list[int], prompt_tokens: int) -> Answer:
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        finish_reason = "stop" if tokens[-1] in self._sampling.stop_tokens else "length"
+        return Answer(text, finish_reason, len(tokens), prompt_tokens)
+
+    @property
+    def _sampling(self) -> Sampling:
+        config = self.config
+        return Sampling(config.temperature, config.top_k, config.top_p, config.max_new_tokens, self._stop_tokens)
+
+    @property
+    def _stop_tokens(self) -> frozenset[int]:
+        """What ends an answer: the generation config's end tokens and the tokenizer's. There may be none."""
+        declared = self._model.generation_config.eos_token_id
+        ends = declared if isinstance(declared, list) else [declared]
+        return frozenset(end for end in [*ends, self.tokenizer.eos_token_id] if end is not None)

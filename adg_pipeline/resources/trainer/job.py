@@ -1,0 +1,139 @@
+"""What a training is: its inputs, its recipe, where it works, and the record it leaves."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from adg_pipeline.config import Template, TrainingConfig
+from adg_pipeline.resources.models import model_fingerprint
+from adg_pipeline.resources.trainer.examples import subset_fingerprint
+
+MANIFEST = "training_manifest.json"
+LOG = "training_log.jsonl"
+
+# Part of every job's fingerprint: raise it when the same job would give other weights than before.
+RECIPE_VERSION = 1
+
+
+class TrainingError(ValueError):
+    """The job can't be done as it is given: trying again won't help."""
+
+
+class TrainingJob(BaseModel):
+    """One fine-tuning, fully described. Make it with `plan_training`.
+
+    Attributes:
+        subset: Parquet file with the raw pool's columns; the examples to train on.
+        base_model: Directory or hub name of the backbone, as `resolve_backbone` gives it.
+        revision: Revision of a hub model.
+        output: Directory that the checkpoint is published to.
+        template: Prompt template, the one that answers were sampled with.
+        config: Recipe and resources of the training.
+        subset_fingerprint: Hash of what is trained on.
+        base_fingerprint: Identity of the backbone, from `model_fingerprint`.
+        provenance: Whatever the caller wants recorded with the checkpoint; decides nothing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    subset: str
+    base_model: str
+    revision: str | None = None
+    output: str
+    template: Template
+    config: TrainingConfig
+    subset_fingerprint: str
+    base_fingerprint: dict[str, str | None]
+    provenance: dict[str, Any] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the weights; not of paths, nor of what only decides speed."""
+        decides = {
+            "version": RECIPE_VERSION,
+            "subset": self.subset_fingerprint,
+            "base_model": self.base_fingerprint,
+            "recipe": {**self.config.recipe(), "template": self.template},
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def published(self) -> Path:
+        """Where the finished checkpoint lies."""
+        return Path(self.output)
+
+    @property
+    def work(self) -> Path:
+        """Where the training works: beside the output, on the same file system, so that publishing is a rename."""
+        return self.published.with_name(f".{self.published.name}.work-{self.fingerprint[:16]}")
+
+
+class TrainingManifest(BaseModel):
+    """The record that stands with a published checkpoint, as ``training_manifest.json``.
+
+    Attributes:
+        job: What was trained, with its fingerprints and provenance.
+        job_fingerprint: `TrainingJob.fingerprint`.
+        steps: Optimizer steps.
+        epochs: Passes over the examples.
+        final_loss: Mean loss per answer token over the last logged steps.
+        examples: Examples trained on.
+        left_out: Ids of examples not trained on, by reason.
+        tokens: Tokens seen, padding not counted, prompts counted.
+        seconds: Time spent on training steps, all attempts together as far as their logs were kept.
+        resumed_from: Step that the last attempt resumed from; 0 if it ran in one go.
+        trained_parameters: Weights that were tuned.
+        versions: Versions of the libraries.
+        finished_at: When it was published, ISO 8601 in UTC.
+    """
+
+    job: TrainingJob
+    job_fingerprint: str
+    seed: int
+    steps: int
+    epochs: float
+    final_loss: float
+    examples: int
+    left_out: dict[str, list[str]]
+    tokens: int
+    seconds: float
+    resumed_from: int
+    trained_parameters: int
+    versions: dict[str, str]
+    finished_at: str
+
+
+def plan_training(
+    subset: Path | str,
+    base_model: str,
+    output: Path | str,
+    config: TrainingConfig,
+    *,
+    template: Template,
+    revision: str | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> TrainingJob:
+    """Describe a training, reading its inputs' fingerprints.
+
+    ``template`` is that of the generations; the configuration's own goes before it.
+
+    Raises:
+        FileNotFoundError: there is no subset.
+        ModelNotFound: there is no such backbone.
+    """
+    if not Path(subset).is_file():
+        raise FileNotFoundError(f"no subset at {subset}: materialize selected_subset first")
+    return TrainingJob(
+        subset=str(subset),
+        base_model=base_model,
+        revision=revision,
+        output=str(Path(output).resolve()),
+        template=config.template or template,
+        config=config,
+        subset_fingerprint=subset_fingerprint(Path(subset)),
+        base_fingerprint=model_fingerprint(base_model, revision),
+        provenance=provenance or {},
+    )

@@ -1,0 +1,35 @@
+"""A training must not outlive who started it: an orphan would hold its GPU, and nobody would read its result."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1
+PARENT = "ADG_TRAINER_PARENT"
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent ends, however that ends.
+
+    A kill is as good as an orderly end here: a training resumes from its last checkpoint. On Linux the kernel sees to
+    it, also after an exec; elsewhere a thread looks every second.
+    """
+    parent = os.getppid()
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    # The parent may have ended while this process was starting: then its name was given in vain.
+    if os.environ.pop(PARENT, str(parent)) != str(parent) or os.getppid() != parent:
+        os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

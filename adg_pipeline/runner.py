@@ -1,0 +1,132 @@
+"""Brings the pool up to date from the command line: the same jobs on the same instance as the UI, one after the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from adg_pipeline.errors import PipelineError
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.partitions import contiguous_ranges, pool_shards
+from adg_pipeline.plan import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
+from adg_pipeline.recipes import wanted_recipes
+from adg_pipeline.resources.store import Store
+from adg_pipeline.runs import PARTITION_TAG, range_tags
+from adg_pipeline.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class RunReport:
+    """What a run of the pipeline did. failed: what went wrong, in words; empty if all is well."""
+
+    shards_computed: list[str] = field(default_factory=list)
+    shards_left_out: dict[str, str] = field(default_factory=dict)
+    selected: dict[str, int] = field(default_factory=dict)
+    checkpoints: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Runs stages on an instance with given settings; `say` gets progress in words."""
+
+    def __init__(
+        self, store: Store, settings: Settings, instance: dg.DagsterInstance, say: Say, in_process: bool | None = None
+    ) -> None:
+        self.store, self.settings, self.instance, self._say = store, settings, instance, say
+        # vLLM gives its GPU memory back for certain only when its process ends.
+        self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
+
+    def states(self) -> dict[str, ShardState]:
+        listing = list_shards(self.store.pool_dir)
+        for problem in listing.problems:
+            self._say(f"warning: {problem}")
+        if not listing.shards:
+            raise PipelineError(
+                f"the pool directory {self.store.pool_dir} holds no files: add some with `adg pool add`"
+            )
+        return shard_states(self.store, listing, wanted_recipes(self.settings))
+
+    def register(self, shards: Sequence[str]) -> None:
+        """Make partitions of new shards, in the order of their keys."""
+        name = pool_shards.name or ""
+        new = sorted(set(shards) - set(self.instance.get_dynamic_partitions(name)))
+        if new:
+            self.instance.add_dynamic_partitions(name, new)
+
+    def bring_shards_up_to_date(self, report: RunReport) -> None:
+        """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done."""
+        states = self.states()
+        self.register(list(states))
+        todo = [shard for shard, state in states.items() if state.needs_work]
+        self._announce(states, todo)
+        while todo:
+            ordered = list(self.instance.get_dynamic_partitions(pool_shards.name or ""))
+            longest = self.settings.sensors.max_shards_per_run
+            for first, last, count in contiguous_ranges(todo, ordered, longest):
+                self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
+                self._execute("shards", SHARD_ASSETS, range_tags(first, last))
+            states = self.states()
+            left = [shard for shard, state in states.items() if state.needs_work]
+            report.shards_computed += sorted(set(todo) - set(left))
+            if len(left) == len(todo):
+                report.failed.append(f"{len(left)} shards could not be computed: {', '.join(left[:5])}")
+                break
+            todo = left
+        report.shards_left_out = {shard: state.why for shard, state in states.items() if not state.current}
+
+    def select(self, selector: str, report: RunReport) -> None:
+        """Renew the subset of a selector if its inputs or settings changed."""
+        bins, selection = self.settings.semantic_bins, self.settings.selected_subset
+        inputs = selection_inputs(self.store, list(list_shards(self.store.pool_dir).shards))
+        at_hand = self.store.selection_manifest(selector) or {}
+        key = selection_key(selector, bins.recipe(), selection.recipe(), inputs)
+        if at_hand.get("key") == key and not bins.refit:
+            self._say(f"selection {selector}: up to date")
+        elif not self._execute("selection_of_subset", ["semantic_bins", "selected_subset"], {PARTITION_TAG: selector}):
+            report.failed.append(f"selection {selector}")
+            return
+        report.selected[selector] = (self.store.selection_manifest(selector) or {})["counts"]["selected"]
+
+    def train(self, selector: str, report: RunReport) -> None:
+        """Fine-tune on the subset of a selector; a checkpoint of the same subset and settings is kept."""
+        if self._execute("checkpoint", ["finetuned_checkpoint"], {PARTITION_TAG: selector}):
+            report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
+        else:
+            report.failed.append(f"checkpoint {selector}")
+
+    def _announce(self, states: Mapping[str, ShardState], todo: Sequence[str]) -> None:
+        """Say what will be computed and why before it costs anything."""
+        self._say(f"pool: {len(states)} shards, {len(todo)} to compute")
+        reasons: dict[str, list[str]] = {}
+        for shard in todo:
+            for asset, state in states[shard].assets.items():
+                if state.state != "current":
+                    reasons.setdefault(f"{asset}: {state.why}", []).append(shard)
+        for reason, shards in list(reasons.items())[:20]:
+            self._say(f"  {reason} ({len(shards)} shards, such as {shards[0]})")
+        for state in states.values():
+            if state.put_aside is not None:
+                self._say(f"warning: shard {state.shard} is put aside: {state.why}")
+
+    def _execute(self, job: str, assets: Sequence[str] | Mapping[str, str], tags: Mapping[str, str]) -> bool:
+        run_config: dict[str, Any] = {
+            **self.settings.run_config(assets),
+            "loggers": {"progress": {"config": {}}},
+            "execution": {"config": {"in_process": {}} if self._in_process else {"multiprocess": {}}},
+        }
+        result = dg.execute_job(
+            _reconstructable(job),
+            instance=self.instance,
+            run_config=run_config,
+            tags=dict(tags),
+        )
+        return result.success
+
+
+def _reconstructable(function: str) -> Any:
+    import adg_pipeline.definitions as definitions
+
+    return dg.reconstructable(getattr(definitions, function))

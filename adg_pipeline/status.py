@@ -1,0 +1,44 @@
+"""The state of every shard in rows, for `adg status`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.plan import ShardState, shard_states
+from adg_pipeline.recipes import wanted_recipes
+from adg_pipeline.resources.store import Store
+from adg_pipeline.runs import shards_in_flight
+from adg_pipeline.settings import Settings
+
+
+def pool_status(
+    store: Store, settings: Settings, instance: dg.DagsterInstance, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """One row per shard: state, rows per asset, why it isn't current, and the command that mends it."""
+    listing = list_shards(store.pool_dir)
+    for problem in listing.problems:
+        say(f"warning: {problem}")
+    running = shards_in_flight(instance)
+    states = shard_states(store, listing, wanted_recipes(settings))
+    return [_row(state, running) for state in states.values()]
+
+
+def _row(state: ShardState, running: set[str]) -> dict[str, Any]:
+    summary = "running" if state.shard in running else state.summary
+    return {
+        "shard": state.shard,
+        "state": summary,
+        **{asset: asset_state.rows or asset_state.state for asset, asset_state in state.assets.items()},
+        "why": state.why,
+        "mend": _mend(summary),
+    }
+
+
+def _mend(summary: str) -> str:
+    if summary in ("current", "running"):
+        return ""
+    if summary == "quarantined":
+        return "mend the file, or `adg run --retry`"
+    return "delete what `why` names, then `adg run`" if summary == "damaged" else "`adg run`"
