@@ -81,7 +81,7 @@ def pool_add(
         click.echo(json.dumps([{**asdict(shard), "path": str(shard.path)} for shard in added]))
         return
     for shard in added:
-        click.echo(f"{shard.key}\t{'written' if shard.written else 'unchanged'}\t{shard.path}")
+        click.echo(f"{shard.key}\t{'written' if shard.changed else 'unchanged'}\t{shard.path}")
 
 
 @pool.command("list")
@@ -132,7 +132,7 @@ def run(
 ) -> None:
     """Bring everything up to date: shards, scores, bins, subset. What is up to date is not computed again."""
     from adg_pipeline.instance import open_instance
-    from adg_pipeline.partitions import SELECTORS
+    from adg_pipeline.algorithms.selectors import SELECTORS
     from adg_pipeline.runner import Runner, RunReport
 
     unknown = set(selectors) - set(SELECTORS)

@@ -12,7 +12,7 @@ This module imports no model library and nothing of the pipeline.
 from typing import Any, ClassVar, Literal
 
 from dagster import Config
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 PoolFormat = Literal[
     "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "self_instruct", "flan_cot", "canonical"
@@ -25,6 +25,9 @@ DType = Literal["auto", "float64", "float32", "bfloat16", "float16"]
 
 class Section(Config):
     """A stage's configuration. ``recipe()`` is the part that decides its result."""
+
+    # A misspelt key must not pass for a default.
+    model_config = ConfigDict(extra="forbid")
 
     RECIPE: ClassVar[tuple[str, ...]] = ()
 
@@ -48,6 +51,8 @@ class RawPoolConfig(Section):
 class VllmOptions(Config):
     """Options of the in-process vLLM engine (one GPU host)."""
 
+    model_config = ConfigDict(extra="forbid")
+
     tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs that one model is spread over.")
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="Share of each GPU's memory vLLM may take.")
     max_model_len: int | None = Field(None, ge=16, description="Context length in tokens; the model's own if not set.")
@@ -60,6 +65,8 @@ class VllmOptions(Config):
 
 class EndpointOptions(Config):
     """Options of an OpenAI-compatible server: `vllm serve`, llama.cpp, Ollama, a hosted API."""
+
+    model_config = ConfigDict(extra="forbid")
 
     url: str = Field("http://127.0.0.1:8000/v1", description="Base URL of the API, up to and including /v1.")
     model: str | None = Field(None, description="Model name the server knows; the backbone's name if not set.")
@@ -77,8 +84,8 @@ class GenerationConfig(Section):
     """K stochastic answers per instruction, drawn from the backbone."""
 
     RECIPE = (
-        "engine", "backbone", "revision", "template", "samples", "temperature", "top_p", "top_k", "max_new_tokens", "seed",
-        "dtype",
+        "engine", "backbone", "revision", "template", "samples", "temperature", "top_p", "top_k", "max_new_tokens",
+        "seed", "dtype",
     )  # fmt: skip
 
     engine: Engine = Field("transformers", description="What runs the backbone: transformers, vllm or endpoint.")
@@ -204,14 +211,16 @@ class TrainingConfig(Section):
     """Supervised fine-tuning of the backbone on the subset, loss on the answer only."""
 
     RECIPE = (
-        "method", "merge", "template", "epochs", "max_steps", "learning_rate", "scheduler", "warmup_ratio", "weight_decay",
-        "batch_size", "gradient_accumulation", "max_length", "packing", "precision", "seed", "lora_rank", "lora_alpha",
+        "method", "merge", "template", "epochs", "max_steps", "learning_rate", "scheduler", "warmup_ratio",
+        "weight_decay", "batch_size", "gradient_accumulation", "max_length", "packing", "precision", "seed", "lora_rank", "lora_alpha",
         "lora_dropout", "lora_targets", "processes",
     )  # fmt: skip
 
     method: Literal["full", "lora"] = Field("full", description="Tune all weights, or low-rank adapters.")
     merge: bool = Field(True, description="lora: merge the adapters into the checkpoint; otherwise keep them apart.")
-    template: Template | None = Field(None, description="Prompt template; the one of generations if not set.")
+    template: Literal["same", "alpaca", "chat"] = Field(
+        "same", description="Prompt template; same: the one that answers were sampled with."
+    )
     epochs: float = Field(5.0, gt=0, le=1000, description="Passes over the subset.")
     max_steps: int = Field(-1, ge=-1, description="Optimizer steps; -1: as many as the epochs need.")
     learning_rate: float = Field(1e-5, gt=0, le=1, description="Peak learning rate.")

@@ -3,6 +3,7 @@
 Importing this module loads no model library: a resource imports what it needs when a step uses it.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ from adg_pipeline.resources.store import Store, default_data_dir
 from adg_pipeline.sensors import build_pool_growth_sensor, build_reselection_sensor
 from adg_pipeline.settings import Settings, load_settings
 
+# Dagster says at each use that backfill policies and owners of sensors are beta; a user can do nothing about it.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
 
 def build_defs(settings: Settings | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Definitions with these settings (by default those of ``adg.yaml``).
@@ -25,46 +29,51 @@ def build_defs(settings: Settings | None = None, resource_overrides: Mapping[str
     resource_overrides: resources by name (store, generators, embedders, gpus) in place of the real ones.
     """
     settings = settings or load_settings()
+    return dg.Definitions(
+        assets=_assets(settings),
+        asset_checks=CHECKS,
+        jobs=JOBS,
+        sensors=[
+            build_pool_growth_sensor(settings.sensors.interval_seconds),
+            build_reselection_sensor(settings.sensors.interval_seconds),
+        ],
+        loggers=LOGGERS,
+        resources={**_resources(settings), **(resource_overrides or {})},
+    )
+
+
+def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """In the order of the data."""
     per_run = dg.BackfillPolicy.multi_run(max_partitions_per_run=settings.sensors.max_shards_per_run)
+    return [
+        pool.build(settings.raw_pool, per_run),
+        *embeddings.build(settings.embeddings, per_run),
+        generations.build(settings.generations, per_run),
+        scores.build(settings.divergence_scores, per_run),
+        bins.build(settings.semantic_bins),
+        selection.build(settings.selected_subset),
+        training.build(settings.finetuned_checkpoint, settings.generations),
+    ]
+
+
+def _resources(settings: Settings) -> dict[str, Any]:
     gpus = GpuLeaseResource()
     backbone, revision = settings.generations.backbone, settings.generations.revision
-    resources = {
+    return {
         "store": Store(data_dir=default_data_dir()),
         "generators": GeneratorFactory(gpus=gpus),
         "embedders": EmbedderFactory(gpus=gpus, backbone=backbone, revision=revision),
         "gpus": gpus,
-        **(resource_overrides or {}),
     }
-    interval = settings.sensors.interval_seconds
-    return dg.Definitions(
-        assets=[
-            pool.build(settings.raw_pool, per_run),
-            *embeddings.build(settings.embeddings, per_run),
-            generations.build(settings.generations, per_run),
-            scores.build(settings.divergence_scores, per_run),
-            bins.build(settings.semantic_bins),
-            selection.build(settings.selected_subset),
-            training.build(settings.finetuned_checkpoint, settings.generations),
-        ],
-        asset_checks=CHECKS,
-        jobs=JOBS,
-        sensors=[build_pool_growth_sensor(interval), build_reselection_sensor(interval)],
-        loggers=LOGGERS,
-        resources=resources,
-    )
 
 
 defs = build_defs()
 
 
-# What a run's worker process imports to find its job again.
-def shards() -> dg.JobDefinition:
-    return defs.resolve_job_def("shards")
+def job_for_run(name: str, data_dir: str, settings: str) -> dg.JobDefinition:
+    """A job with the settings (JSON) and data directory that `adg` was called with.
 
-
-def selection_of_subset() -> dg.JobDefinition:
-    return defs.resolve_job_def("selection")
-
-
-def checkpoint() -> dg.JobDefinition:
-    return defs.resolve_job_def("checkpoint")
+    A run's worker processes make the job again by calling this, so that an option of the command line reaches them.
+    """
+    overrides = {"store": Store(data_dir=data_dir)}
+    return build_defs(Settings.model_validate_json(settings), overrides).resolve_job_def(name)

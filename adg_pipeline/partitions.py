@@ -5,12 +5,13 @@ https://docs.dagster.io/guides/build/partitions-and-backfills
 
 import dagster as dg
 
+from adg_pipeline.algorithms.selectors import SELECTORS
+
 # One partition per pool file. Dagster's pages break on commas and spaces in keys, and store paths and SQL filters are
 # made from them, so `adg_pipeline.formats.split.shard_key` admits only letters, digits, "_" and "-".
 pool_shards = dg.DynamicPartitionsDefinition(name="pool_shards")
 
 # A selector is a way to choose a subset: `adg` is the product, the others are arms that a user compares with it.
-SELECTORS = ("adg", "random")
 selectors = dg.StaticPartitionsDefinition(list(SELECTORS))
 
 

@@ -12,7 +12,7 @@ from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import PARTITION_TAG, range_tags
+from adg_pipeline.runs import CHECKPOINT_JOB, PARTITION_TAG, SELECTION_JOB, SHARDS_JOB, range_tags
 from adg_pipeline.settings import Settings
 
 Say = Callable[[str], None]
@@ -63,11 +63,7 @@ class Runner:
         todo = [shard for shard, state in states.items() if state.needs_work]
         self._announce(states, todo)
         while todo:
-            ordered = list(self.instance.get_dynamic_partitions(pool_shards.name or ""))
-            longest = self.settings.sensors.max_shards_per_run
-            for first, last, count in contiguous_ranges(todo, ordered, longest):
-                self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
-                self._execute("shards", SHARD_ASSETS, range_tags(first, last))
+            self.compute(todo)
             states = self.states()
             left = [shard for shard, state in states.items() if state.needs_work]
             report.shards_computed += sorted(set(todo) - set(left))
@@ -77,22 +73,34 @@ class Runner:
             todo = left
         report.shards_left_out = {shard: state.why for shard, state in states.items() if not state.current}
 
+    def compute(self, shards: Sequence[str]) -> bool:
+        """Run the shard assets of registered shards; False if a run failed (the shards after it still get theirs)."""
+        ordered = list(self.instance.get_dynamic_partitions(pool_shards.name or ""))
+        succeeded = True
+        for first, last, count in contiguous_ranges(list(shards), ordered, self.settings.sensors.max_shards_per_run):
+            self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
+            succeeded &= self._execute(SHARDS_JOB, SHARD_ASSETS, range_tags(first, last))
+        return succeeded
+
     def select(self, selector: str, report: RunReport) -> None:
         """Renew the subset of a selector if its inputs or settings changed."""
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
         inputs = selection_inputs(self.store, list(list_shards(self.store.pool_dir).shards))
+        if not inputs.scores:
+            report.failed.append(f"selection {selector}: no shard is scored")
+            return
         at_hand = self.store.selection_manifest(selector) or {}
         key = selection_key(selector, bins.recipe(), selection.recipe(), inputs)
         if at_hand.get("key") == key and not bins.refit:
             self._say(f"selection {selector}: up to date")
-        elif not self._execute("selection_of_subset", ["semantic_bins", "selected_subset"], {PARTITION_TAG: selector}):
+        elif not self._execute(SELECTION_JOB, ["semantic_bins", "selected_subset"], {PARTITION_TAG: selector}):
             report.failed.append(f"selection {selector}")
             return
         report.selected[selector] = (self.store.selection_manifest(selector) or {})["counts"]["selected"]
 
     def train(self, selector: str, report: RunReport) -> None:
         """Fine-tune on the subset of a selector; a checkpoint of the same subset and settings is kept."""
-        if self._execute("checkpoint", ["finetuned_checkpoint"], {PARTITION_TAG: selector}):
+        if self._execute(CHECKPOINT_JOB, ["finetuned_checkpoint"], {PARTITION_TAG: selector}):
             report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
         else:
             report.failed.append(f"checkpoint {selector}")
@@ -117,16 +125,10 @@ class Runner:
             "loggers": {"progress": {"config": {}}},
             "execution": {"config": {"in_process": {}} if self._in_process else {"multiprocess": {}}},
         }
-        result = dg.execute_job(
-            _reconstructable(job),
-            instance=self.instance,
-            run_config=run_config,
-            tags=dict(tags),
+        arguments = (job, self.store.data_dir, self.settings.model_dump_json())
+        reconstructable = dg.build_reconstructable_job(
+            "adg_pipeline.definitions", "job_for_run", reconstructable_args=arguments
         )
-        return result.success
-
-
-def _reconstructable(function: str) -> Any:
-    import adg_pipeline.definitions as definitions
-
-    return dg.reconstructable(getattr(definitions, function))
+        # The event log of the instance has the rest; here only progress and faults are of interest.
+        with dg.execute_job(reconstructable, self.instance, run_config=run_config, tags=dict(tags)) as result:
+            return result.success

@@ -7,6 +7,8 @@ tokenizer would add by itself, is taken off, so that it stands once whoever toke
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from adg_pipeline.errors import PipelineError
+
 Template = Literal["alpaca", "chat"]
 Message = Mapping[str, str]
 
@@ -45,7 +47,7 @@ class PromptError(ValueError):
     """The chat template refuses this one example, for instance because of the order of its roles."""
 
 
-class MissingChatTemplate(ValueError):
+class MissingChatTemplate(PipelineError):
     """The tokenizer has no chat template: no example can be rendered."""
 
 

@@ -19,7 +19,7 @@ def request_id(model: Mapping[str, Any], prompt: str, sampling: Mapping[str, Any
     """Name of one request, as 32 hex digits: a hash of everything that decides its answer.
 
     Args:
-        model: fingerprint of the model (`adg_pipeline.resources.models.model_fingerprint`) and the engine that runs it.
+        model: what identifies the model, and the engine that runs it.
         prompt: the rendered prompt.
         sampling: temperature, top_p, top_k and max_new_tokens.
         seed: the sample's own seed.

@@ -51,13 +51,13 @@ def rank_table(
 ) -> pl.DataFrame:
     """Where each example stands: one row per example, in the order given. Arguments as for `select`.
 
-    Columns: example_id, score, bin, bin_rank (1 is the best of its bin), bin_size, bin_quota (for "released", before it is
-    cut to the budget), selected.
+    Columns: example_id, score, bin, bin_rank (1 is the best of its bin), bin_size, bin_quota (for "released", before
+    the cut to the budget), selected, position (place in the subset from 1, in the order of `select`, or null).
     """
     column = _arrow(ids)
     ranking = _pick(column, scores, bins, budget, quota, rank)
-    selected = np.zeros(len(column), dtype=np.bool_)
-    selected[ranking.picked] = True
+    position = np.zeros(len(column), dtype=np.int32)
+    position[ranking.picked] = np.arange(1, len(ranking.picked) + 1)
     return pl.DataFrame(
         {
             "example_id": pl.Series(values=column),
@@ -66,9 +66,10 @@ def rank_table(
             "bin_rank": ranking.bin_rank,
             "bin_size": ranking.bin_size,
             "bin_quota": ranking.bin_quota,
-            "selected": selected,
+            "selected": position > 0,
+            "position": position,
         }
-    )
+    ).with_columns(pl.col("position").replace(0, None))
 
 
 class _Ranking(NamedTuple):

@@ -1,6 +1,6 @@
 """semantic_bins: k-means over the instruction embeddings, so that a subset keeps the pool's spread of topics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,18 @@ import numpy as np
 import polars as pl
 
 from adg_pipeline import metadata
-from adg_pipeline.algorithms.bins import assign, bin_count, fit_centroids, in_fit_sample, refit_reason
+from adg_pipeline.algorithms.bins import (
+    assign,
+    bin_count,
+    fit_centroids,
+    fit_sample,
+    mean_squared_distance,
+    refit_reason,
+)
 from adg_pipeline.compute import SELECTION_POOL
 from adg_pipeline.config import BinConfig
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.partitions import pool_shards
 from adg_pipeline.plan import SelectionInputs, selection_inputs
 from adg_pipeline.provenance import digest
 from adg_pipeline.recipes import CODE_VERSIONS
@@ -79,19 +85,27 @@ def _bin(
 ) -> _Binned:
     """Keep the centroids at hand unless there is a reason to fit new ones."""
     space = store.required_provenance(TABLE, inputs.shards[0]).recipe.id
-    why = "first fit"
-    if before is not None:
-        old = before["fit"]
-        if before["recipe"] != config.recipe() or old["space"] != space:
-            why = "the configuration or the embedder changed"
-        else:
-            centroids = store.bins.centroids()
-            assignments, spread = _assign(store, inputs, centroids)
-            reason = refit_reason(config, old["examples"], assignments.height, old["mean_squared_distance"], spread)
-            if reason is None:
-                context.log.info(f"semantic_bins: kept {len(centroids)} centroids of {old['fit_id']}")
-                return _Binned(centroids, assignments, old)
-            why = reason
+    old = before["fit"] if before is not None else None
+    if before is None or old is None:
+        why = "first fit"
+    elif before["recipe"] != config.recipe() or old["space"] != space:
+        why = "the configuration or the embedder changed"
+    else:
+        centroids = store.bins.centroids()
+        assignments, spread = _assign(store, inputs, centroids)
+        reason = refit_reason(
+            fitted_examples=old["examples"],
+            fitted_distance=old["mean_squared_distance"],
+            examples=assignments.height,
+            distance=spread,
+            refit=config.refit,
+            refit_drift=config.refit_drift,
+            refit_growth=config.refit_growth,
+        )
+        if reason is None:
+            context.log.info(f"semantic_bins: {len(centroids)} centroids kept, {assignments.height:,} examples assigned")
+            return _Binned(centroids, assignments, old)
+        why = reason
     context.log.info(f"semantic_bins: fitting centroids ({why})")
     centroids = _fit(store, config, inputs)
     assignments, spread = _assign(store, inputs, centroids)
@@ -108,30 +122,39 @@ def _bin(
 
 def _fit(store: Store, config: BinConfig, inputs: SelectionInputs) -> np.ndarray:
     """Centroids over a sample of examples chosen by id, so that neither order nor sharding matters."""
-    wanted = set(inputs.shards)
-    total = sum(store.required_provenance(TABLE, shard).rows for shard in inputs.shards)
-    ids, vectors = [], []
-    for shards, examples, batch in store.vectors.read_all(TABLE):
-        chosen = np.isin(shards.astype(str), list(wanted)) & in_fit_sample(examples, total, config.fit_sample)
-        ids.append(examples[chosen])
-        vectors.append(batch[chosen])
-    if not ids:
-        raise StaleInputError("lancedb/instruction_embeddings is empty: materialise instruction_embeddings again")
-    count = bin_count(total, config.bins, config.examples_per_bin)
+    ids = np.concatenate([examples for _, examples, _ in _rows(store, inputs, vectors=False)])
+    unique = np.unique(ids.astype(str))  # an example that stands in two shards counts once
+    sample = unique[fit_sample(unique.tolist(), config.fit_sample, config.seed)]
+    chosen: dict[str, np.ndarray] = {}
+    for _, examples, batch in _rows(store, inputs):
+        for row in np.flatnonzero(np.isin(examples.astype(str), sample)):
+            chosen.setdefault(examples[row], batch[row])
+    count = bin_count(len(unique), config.bins, config.examples_per_bin)
+    vectors = np.stack(list(chosen.values()))
     return fit_centroids(
-        np.concatenate(vectors), np.concatenate(ids), count, config.seed, config.n_init, config.max_iter
+        vectors, list(chosen), count, seed=config.seed, n_init=config.n_init, max_iter=config.max_iter
     )
 
 
 def _assign(store: Store, inputs: SelectionInputs, centroids: np.ndarray) -> tuple[pl.DataFrame, float]:
     """The bin of every example, streamed, and the mean squared distance to the centroids."""
-    wanted = list(inputs.shards)
-    parts, total = [], 0.0
-    for shards, examples, batch in store.vectors.read_all(TABLE):
-        chosen = np.isin(shards.astype(str), wanted)
-        bins, distances = assign(batch[chosen], centroids)
-        total += float(distances.sum())
-        parts.append(pl.DataFrame({"shard": shards[chosen], "example_id": examples[chosen], "bin": bins}))
-    schema = {"shard": pl.Categorical, "example_id": pl.String, "bin": pl.Int32}
-    assignments = pl.concat([part.cast(schema) for part in parts]) if parts else pl.DataFrame(schema=schema)  # type: ignore[arg-type]
-    return assignments, total / max(assignments.height, 1)
+    parts, total, rows = [], 0.0, 0
+    for of_shard, examples, batch in _rows(store, inputs):
+        bins = assign(batch, centroids)
+        total += mean_squared_distance(batch, centroids, bins) * len(batch)
+        rows += len(batch)
+        parts.append(pl.DataFrame({"shard": of_shard.astype(str), "example_id": examples.astype(str), "bin": bins}))
+    return pl.concat(parts), total / rows
+
+
+def _rows(store: Store, inputs: SelectionInputs, *, vectors: bool = True) -> Iterator[tuple[np.ndarray, ...]]:
+    """Batches of (shards, example ids, vectors) of the shards that take part."""
+    wanted = np.array(inputs.shards)
+    found = False
+    for batch in store.vectors.read_all(TABLE, vectors=vectors):
+        chosen = np.isin(batch[0].astype(str), wanted)
+        if chosen.any():
+            found = True
+            yield tuple(array[chosen] for array in batch)
+    if not found:
+        raise StaleInputError("lancedb/instruction_embeddings holds no vectors: materialise instruction_embeddings again")

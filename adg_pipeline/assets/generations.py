@@ -1,6 +1,5 @@
 """generations: K stochastic answers of the backbone per instruction."""
 
-from dataclasses import asdict
 
 import dagster as dg
 import polars as pl
@@ -17,7 +16,7 @@ from adg_pipeline.provenance import Provenance, make_provenance
 from adg_pipeline.recipes import CODE_VERSIONS, generations_recipe
 from adg_pipeline.resources.factories import GeneratorFactory
 from adg_pipeline.resources.generators.base import Generator
-from adg_pipeline.resources.generators.journal import Journal
+from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import TooManyFailures, generate_shard
 from adg_pipeline.resources.store import Store
 from adg_pipeline.settings import launchpad_schema
@@ -66,7 +65,7 @@ def _generate(
 ) -> Provenance:
     shard = task.shard
     paid = store.read_table("generations", shard) if shard in store.shards("generations") else None
-    with Journal(store.journal_path(shard)) as journal:
+    with AnswerJournal(store.journal_path(shard)) as journal:
         try:
             table, counts = generate_shard(
                 store.read_table("raw_pool", shard),
@@ -78,7 +77,7 @@ def _generate(
             )
         except TooManyFailures as error:
             raise ShardFault(str(error)) from error
-        facts = {**asdict(counts), "reproducibility": generator.reproducibility}
+        facts = {**counts.facts(), "reproducibility": generator.reproducibility}
         provenance = make_provenance(
             task.recipe, shard, task.inputs, table.num_rows, content=_content(table), facts=facts
         )  # fmt: skip

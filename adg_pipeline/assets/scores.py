@@ -146,7 +146,7 @@ def _grouped_rows(batches: Batches, samples: int) -> Iterator[tuple[np.ndarray, 
         whole = len(arrays[0]) // samples * samples
         rest = tuple(array[whole:] for array in arrays)
         if whole:
-            yield tuple(array[:whole].reshape(-1, samples, *array.shape[1:]) for array in arrays)
+            yield tuple(array[:whole].reshape(whole // samples, samples, *array.shape[1:]) for array in arrays)
 
 
 def _facts(table: pl.DataFrame) -> dict[str, object]:

@@ -9,8 +9,8 @@ import dagster as dg
 import polars as pl
 
 from adg_pipeline import metadata
-from adg_pipeline.algorithms.filters import filter_reasons
-from adg_pipeline.algorithms.selectors import choose
+from adg_pipeline.algorithms.filters import REASONS, filter_reasons
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.compute import SELECTION_POOL
 from adg_pipeline.config import SelectionConfig
 from adg_pipeline.errors import StaleInputError
@@ -97,18 +97,18 @@ def _candidates(store: Store, inputs: SelectionInputs) -> pl.DataFrame:
     """Every row of the shards' scores with its bin, sorted by example id."""
     paths = [store.table_path("divergence_scores", shard) for shard in inputs.shards]
     scores = pl.scan_parquet([str(path) for path in paths], glob=False, include_file_paths="shard")
-    of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$").cast(pl.Categorical)
+    of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
     frame = (
         scores.with_columns(of_file).join(store.bins.assignments(), on=["shard", "example_id"], how="left").collect()
     )
     unbinned = frame.filter(pl.col("bin").is_null())
     if unbinned.height:
-        shards = ", ".join(unbinned["shard"].cast(pl.String).unique().sort().head(3))
+        shards = ", ".join(unbinned["shard"].unique().sort().head(3))
         raise dg.Failure(
             f"{unbinned.height} examples have no bin, of shards such as {shards}: materialise semantic_bins, then select",
             allow_retries=False,
         )
-    return frame.sort("example_id", "content_hash", pl.col("shard").cast(pl.String))
+    return frame.sort("example_id", "content_hash", "shard")
 
 
 def _rank(selector: str, candidates: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:
@@ -120,17 +120,12 @@ def _rank(selector: str, candidates: pl.DataFrame, config: SelectionConfig) -> p
     same_id = pl.col("example_id") == pl.col("example_id").shift()
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
     repeat = pl.when(same_id & same_content).then(pl.lit(REPEATED)).when(same_id).then(pl.lit(CONFLICT))
-    left_out = pl.coalesce(repeat, filter_reasons(candidates, config))
-    table = candidates.with_columns(left_out=left_out)
+    reasons = filter_reasons(candidates, config).replace_strict(REASONS, default=None)
+    table = candidates.with_columns(left_out=pl.coalesce(repeat, reasons))
     eligible = table.filter(pl.col("left_out").is_null())
-    places = choose(selector, eligible, config).drop("bin")
-    best_first = (
-        places.filter("selected").sort(["score", "example_id"], descending=[True, False]).select("example_id")
-    ).with_row_index("rank", offset=1)
+    places = SELECTORS[selector](eligible, config).drop("example_id", "bin").rename({"position": "rank"})
+    ranked = pl.concat([eligible, places], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
-    ranked = eligible.join(places, on="example_id", how="left", maintain_order="left").join(
-        best_first, on="example_id", how="left", maintain_order="left"
-    )
     return pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False)).select(RANKING)
 
 
@@ -142,7 +137,7 @@ def _subset(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for (shard,), rows in chosen.group_by("shard"):
         raw = store.scan("raw_pool", [str(shard)])
-        parts.append(raw.join(rows.lazy(), on="example_id").with_columns(pl.col("shard").cast(pl.String)).collect())
+        parts.append(raw.join(rows.lazy(), on="example_id").with_columns("shard").collect())
     subset = pl.concat(parts).sort("rank") if parts else chosen
     if subset.height != chosen.height:
         raise StaleInputError(

@@ -49,7 +49,7 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
             resolve_backbone(generation.backbone, generation.revision),
             store.checkpoint_dir(selector),
             config,
-            template=config.template or generation.template,
+            template=generation.template if config.template == "same" else config.template,
             revision=generation.revision,
             provenance={"selector": selector, "selection": selection},
         )

@@ -1,12 +1,12 @@
-"""The exchanges that the backbone is trained on: known skills often, barely known ones rarely, and sentences."""
+"""The exchanges that the backbone is trained on: skills that it gets to know, others that it half knows, and sentences."""
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adg_pipeline.demo.generic_text import everyday_exchange
 from adg_pipeline.demo.questions import open_ended_question, skill_question
-from adg_pipeline.demo.skills import BARELY_KNOWN, KNOWN
+from adg_pipeline.demo.skills import BARELY_KNOWN, KNOWN, Skill
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,44 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Shares of the corpus; the rest asks for known skills."""
+    """Shares of the corpus; the rest asks for known skills.
 
-    barely_known: float = 0.02
-    open_ended: float = 0.15
-    everyday: float = 0.10
+    ``practised``: barely known skills in the wording that pools don't use, answered rightly. ``ambiguous``: in the
+    pools' wording, answered by any one of the barely known skills. So the backbone's samples disagree there, and a few
+    examples suffice to settle what is meant: a model of under a million parameters can't learn a new procedure from
+    a few dozen examples, but it can learn which one a phrase asks for.
+    """
+
+    practised: float = 0.27
+    ambiguous: float = 0.12
+    open_ended: float = 0.10
+    everyday: float = 0.08
     chat: float = 0.10
 
 
 def exchanges(seed: int, mixture: Mixture) -> Iterator[Exchange]:
     """An endless stream, the same for the same seed."""
     stream = random.Random(f"backbone/{seed}")
+    named = {name: getattr(mixture, name) for name in ("practised", "ambiguous", "open_ended", "everyday")}
+    kinds = ("known", *named)
+    shares = (1 - sum(named.values()), *named.values())
     while True:
-        draw, chat, with_scene = stream.random(), stream.random() < mixture.chat, stream.random() < 0.6
-        if draw < mixture.everyday:
+        kind = stream.choices(kinds, shares)[0]
+        chat, with_scene = stream.random() < mixture.chat, stream.random() < 0.6
+        if kind == "everyday":
             yield Exchange(*everyday_exchange(stream), chat)
             continue
-        if draw < mixture.everyday + mixture.open_ended:
+        if kind == "open_ended":
             question = open_ended_question(stream)
         else:
-            rare = draw > 1 - mixture.barely_known
-            question = skill_question(stream.choice(BARELY_KNOWN if rare else KNOWN), stream, with_scene=with_scene)
+            question = skill_question(_skill(kind, stream), stream, with_scene=with_scene)
         yield Exchange(question.instruction, question.input, question.output, chat)
+
+
+def _skill(kind: str, stream: random.Random) -> Skill:
+    if kind == "known":
+        return stream.choice(KNOWN)
+    skill = stream.choice(BARELY_KNOWN)
+    if kind == "practised":
+        return replace(skill, phrasings=skill.practised)
+    return replace(skill, answer=stream.choice(BARELY_KNOWN).answer)

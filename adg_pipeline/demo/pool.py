@@ -19,7 +19,7 @@ from adg_pipeline.demo.questions import (
 )
 from adg_pipeline.demo.skills import ALL_SKILLS, BARELY_KNOWN, KNOWN
 
-SHARES: dict[str, float] = {"known": 0.55, "barely-known": 0.2, "open-ended": 0.15, "noise": 0.1}
+SHARES: dict[str, float] = {"known": 0.55, "barely-known": 0.25, "open-ended": 0.1, "noise": 0.1}
 _BLOCK = 20  # records in which the shares hold exactly
 
 

@@ -30,32 +30,33 @@ def skill_question(skill: Skill, stream: random.Random, *, held_out: bool = Fals
     return Question(skill.name, " ".join(sentences), text if in_input else "", skill.solve(text))
 
 
+# The replies to "describe" and "advise" differ in wording and hardly in meaning, those to "story" in both.
 _OPEN_ENDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "describe": (
-        ("Describe {thing}.", "Tell me about {thing} {place}.", "What is {thing} like?"),
+        ("Describe {thing} {place}.", "Tell me about {thing} {place}.", "What is {thing} like {place}?"),
         (
-            "{Thing} is {trait}.",
-            "{Thing} {place} is {trait}, and {person} likes it.",
-            "I see {thing}. It is {trait}.",
-            "{Thing} is {trait} and {person} {deed}.",
+            "{Thing} {place} is {trait}.",
+            "{Place}, {thing} is {trait}.",
+            "{Trait} is {thing} {place}.",
+            "{Thing} is {trait} {place}.",
+        ),
+    ),
+    "advise": (
+        ("How can {person} keep {thing} safe?", "Advise {person} on {thing}.", "What should {person} do with {thing}?"),
+        (
+            "{Person} can look after {thing}.",
+            "{Person} should take care of {thing}.",
+            "Let {person} take good care of {thing}.",
+            "{Thing} is safe if {person} looks after it.",
         ),
     ),
     "story": (
-        ("Write a short story about {person}.", "Tell a story set {place}.", "What happens when {person} {deed}?"),
+        ("Write a short story about {person}.", "Tell a story set {place}.", "What happens when {person} works?"),
         (
             "One day {person} {deed} {place}. Then {thing} is {trait}.",
             "{Person} {deed}. {Place}, {thing} is {trait}.",
             "{Place}, {person} finds {thing} and {deed}.",
             "Once {person} had {thing}, which was {trait}.",
-        ),
-    ),
-    "advise": (
-        ("Give advice to {person}.", "What should {person} do {place}?", "How can one help {person}?"),
-        (
-            "Look after {thing}, because it is {trait}.",
-            "Ask {person}, who {deed} {place}.",
-            "Stay {place} and take care of {thing}.",
-            "Find {thing} first. Then rest {place}.",
         ),
     ),
 }
@@ -66,11 +67,8 @@ def open_ended_question(stream: random.Random) -> Question:
     topic = stream.choice(TOPICS)
     kind = stream.choice(tuple(_OPEN_ENDED))
     asks, replies = _OPEN_ENDED[kind]
-    named = {
-        "person": stream.choice(topic.people),
-        "thing": stream.choice(topic.things),
-        "place": stream.choice(topic.places),
-    }
+    words = {"person": topic.people, "thing": topic.things, "place": topic.places}
+    named = {part: stream.choice(choices) for part, choices in words.items()}
     instruction = " ".join([scene(topic, stream), fill(stream.choice(asks), topic, stream, **named)])
     return Question(kind, instruction, "", fill(stream.choice(replies), topic, stream, **named))
 

@@ -52,7 +52,9 @@ def render(report: DemoReport) -> str:
 
     text = io.StringIO()
     console = Console(file=text, width=_WIDTH, color_system=None, highlight=False)
+    seeds = max((len(runs) for runs in report.tuned.values()), default=0)
     console.print(_selection_table(report), _accuracy_table(report))
+    console.print(f"Exact match on held-out questions; mean ± standard deviation over {seeds} training seeds.")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
@@ -78,9 +80,7 @@ def _selection_table(report: DemoReport) -> Table:
 def _accuracy_table(report: DemoReport) -> Table:
     from rich.table import Table
 
-    seeds = max((len(runs) for runs in report.tuned.values()), default=0)
-    caption = f"Exact match on held-out questions; mean ± standard deviation over {seeds} training seeds"
-    table = Table(title="What each model knows", title_justify="left", caption=caption, caption_justify="left")
+    table = Table(title="What each model knows", title_justify="left")
     table.add_column("skill")
     for column in ("backbone", *(f"tuned on {name}" for name in report.tuned)):
         table.add_column(column, justify="right")

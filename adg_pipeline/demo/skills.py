@@ -17,11 +17,16 @@ _HELD_OUT_SHARE = 8
 
 @dataclass(frozen=True)
 class Skill:
-    """One thing to do with a text. ``phrasings`` hold ``{label}``, the topic's word for the text."""
+    """One thing to do with a text. Phrasings hold ``{label}``, the topic's word for the text.
+
+    Pools and questions ask by ``phrasings``. A barely known skill was ``practised`` by the backbone in other words only:
+    it can do the thing, but is unsure which thing ``phrasings`` ask for.
+    """
 
     name: str
     phrasings: tuple[str, ...]
     answer: Callable[[list[str]], list[str]]
+    practised: tuple[str, ...] = ()
 
     def solve(self, text: str) -> str:
         """The right answer for a text of letters with spaces between them."""
@@ -101,67 +106,55 @@ KNOWN: tuple[Skill, ...] = (
 BARELY_KNOWN: tuple[Skill, ...] = (
     Skill(
         "drop-last",
-        (
-            "Remove the last letter of the {label}.",
-            "Curtail the {label}.",
-            "Write the {label} without its last letter.",
-        ),
+        ("Curtail the {label}.", "Trim the tail of the {label}.", "Cut the {label} short by one."),
         lambda x: x[:-1],
+        practised=("Remove the last letter of the {label}.",),
     ),
     Skill(
         "rotate",
-        (
-            "Rotate the {label} by one.",
-            "Move the first letter of the {label} to its end.",
-            "Cycle the {label} one step.",
-        ),
+        ("Cycle the {label} one step.", "Roll the {label} to the left.", "Turn the wheel of the {label} once."),
         lambda x: x[1:] + x[:1],
+        practised=("Move the first letter of the {label} to its end.",),
     ),
     Skill(
         "mirror",
-        ("Mirror the {label}.", "Write the {label} and then its reverse.", "Make a palindrome of the {label}."),
+        ("Mirror the {label}.", "Make a palindrome of the {label}.", "Walk the {label} there and back."),
         lambda x: x + x[::-1],
+        practised=("Write the {label} and then its reverse.",),
     ),
     Skill(
         "swap-ends",
         (
             "Swap the ends of the {label}.",
-            "Exchange the outer letters of the {label}.",
-            "Trade first and last in the {label}.",
+            "Trade the outer places in the {label}.",
+            "Cross the {label} from edge to edge.",
         ),
         lambda x: [x[-1], *x[1:-1], x[0]],
+        practised=("Exchange the first and the last letter of the {label}.",),
     ),
     Skill(
         "swap-pairs",
-        ("Swap the neighbours in the {label}.", "Exchange each pair of the {label}.", "Flip the {label} two by two."),
+        ("Flip the {label} two by two.", "Weave the {label}.", "Let neighbours in the {label} change places."),
         _pairs_swapped,
+        practised=("Exchange the letters of each pair in the {label}.",),
     ),
     Skill(
         "every-second",
-        (
-            "Keep every second letter of the {label}.",
-            "Thin out the {label} by half.",
-            "Skip each other letter of the {label}.",
-        ),
+        ("Thin out the {label}.", "Leap through the {label}.", "Halve the {label} by skipping."),
         lambda x: x[::2],
+        practised=("Keep every second letter of the {label}.",),
     ),
     Skill(
-        "triple",
-        (
-            "Triple every letter of the {label}.",
-            "Write each letter of the {label} three times.",
-            "Echo the {label} thrice.",
-        ),
-        lambda x: [letter for letter in x for _ in range(3)],
+        "capital-ends",
+        ("Crown the {label}.", "Put towers at the ends of the {label}.", "Raise the borders of the {label}."),
+        lambda x: [x[0].upper(), *x[1:-1], x[-1].upper()],
+        practised=("Put the first and the last letter of the {label} in capitals.",),
     ),
     Skill(
         "reverse-capitals",
-        (
-            "Shout the {label} backwards.",
-            "Reverse the {label} in capital letters.",
-            "Write the {label} in capitals from its end.",
-        ),
+        ("Shout the {label} backwards.", "Call the {label} out from its end.", "Yell the {label} the wrong way round."),
         lambda x: [letter.upper() for letter in x[::-1]],
+        practised=("Write the {label} backwards and in capitals.",),
     ),
 )
 

@@ -36,7 +36,7 @@ class Recipe:
     """What the weights follow from."""
 
     seed: int = 17
-    steps: int = 4200
+    steps: int = 3600
     batch_size: int = 64
     learning_rate: float = 3e-3
     warmup_steps: int = 150

@@ -1,25 +1,20 @@
 """One pool file to one raw-pool table: every record accepted, or rejected with its place and reason."""
 
-import hashlib
-import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from adg_pipeline.config import PoolFormat, RawPoolConfig
-from adg_pipeline.files import write_atomically
 from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError
 from adg_pipeline.formats.examples import read_examples
 from adg_pipeline.formats.layout import EXPECTED, detect_layout, max_record_bytes
-from adg_pipeline.formats.rejects import RejectsWriter, rejected_repeat, repeat_kind
-from adg_pipeline.formats.repeats import IdLedger
+from adg_pipeline.formats.rejects import RejectsWriter, rejected_repeats
+from adg_pipeline.formats.repeats import IdLedger, find_repeats
 from adg_pipeline.formats.schema import Rejection
 from adg_pipeline.formats.shards import source_name
+from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.streams import Compression
 from adg_pipeline.formats.table import TableWriter, drop_rows
 from adg_pipeline.progress import Progress
@@ -62,7 +57,7 @@ def convert(
     """Write the file's examples to `table_path` (`RAW_POOL_SCHEMA`, zstd), its rejections to `rejects_path` (JSONL).
 
     Both appear whole or not at all; without rejections there is no rejects file. Memory doesn't grow with the file, but
-    for about 100 bytes an example while repeats are looked for.
+    for 25 bytes an example, and 100 for one whose id is found again.
 
     source: the name for records that have none of their own; by default the file's, without shard number.
     metadata: of the table's schema, or how to make it from the summary.
@@ -78,10 +73,10 @@ def convert(
         with _unchanged(path):
             summary = _stage(path, table, rejects, config, source or source_name(path), metadata or {}, progress)
         if summary.rejected:
-            write_atomically(rejects_path, lambda temporary: shutil.copyfile(rejects, temporary))
+            put_in_place(rejects, rejects_path)
         else:
             rejects_path.unlink(missing_ok=True)
-        write_atomically(table_path, lambda temporary: table.rename(temporary))
+        put_in_place(table, table_path)
     return summary
 
 
@@ -97,7 +92,24 @@ def _stage(
     layout = detect_layout(path, config)
     first_pass = table_path.with_name("first-pass.parquet")
     ledger = IdLedger()
-    accepted = 0
+
+    def finish(table: TableWriter, rejects: RejectsWriter) -> ConversionSummary:
+        summary = ConversionSummary(
+            format=layout.format,
+            compression=layout.compression,
+            read=table.rows + rejects.count,
+            accepted=table.rows,
+            rejected=rejects.count,
+            reasons=dict(rejects.reasons.most_common()),
+            bytes=path.stat().st_size,
+            sha256=sha256_of(path),
+            content_fingerprint=ledger.fingerprint,
+        )
+        if not summary.accepted:
+            raise PoolFileError(_nothing_usable(path, summary, rejects.first))
+        table.stamp(metadata(summary) if callable(metadata) else metadata)
+        return summary
+
     with RejectsWriter(rejects_path) as rejects:
         with TableWriter(first_pass) as table:
             for result in read_examples(path, layout, source, max_record_bytes(config), progress):
@@ -105,35 +117,19 @@ def _stage(
                     rejects.add(result)
                 else:
                     table.add(result)
-                    ledger.add(result)
-                    accepted += 1
-            repeats = ledger.drop_repeats()
-            reasons = rejects.reasons + Counter(repeat_kind(repeat) for repeat in repeats)
-            summary = ConversionSummary(
-                format=layout.format,
-                compression=layout.compression,
-                read=accepted + rejects.count,
-                accepted=accepted - len(repeats),
-                rejected=rejects.count + len(repeats),
-                reasons=dict(reasons.most_common()),
-                bytes=path.stat().st_size,
-                sha256=_sha256(path),
-                content_fingerprint=ledger.content_fingerprint,
-            )
-            if not accepted:
-                raise PoolFileError(_nothing_usable(path, layout.format, summary, rejects.first))
-            stamp = metadata(summary) if callable(metadata) else metadata
-            if not repeats:
-                table.stamp(stamp)
-        if not repeats:
+                    ledger.add(result.example_id, result.content_hash)
+            suspects = ledger.suspects()
+            if not len(suspects):
+                summary = finish(table, rejects)
+        if not len(suspects):
             first_pass.rename(table_path)
             return summary
+        repeats = find_repeats(first_pass, suspects)
         with TableWriter(table_path) as table:
-            dropped = drop_rows(first_pass, table, np.array([repeat.position for repeat in repeats]))
-            for repeat, row in zip(repeats, dropped, strict=True):
-                rejects.add(rejected_repeat(repeat, row))
-            table.stamp(stamp)
-    return summary
+            for rejection, row in rejected_repeats(repeats, drop_rows(first_pass, table, repeats.positions)):
+                rejects.add(rejection)
+                ledger.withdraw(row["example_id"], row["content_hash"])
+            return finish(table, rejects)
 
 
 @contextmanager
@@ -162,12 +158,8 @@ def _changed(path: Path) -> str:
     return f"{path}: was written to while it was read; it is taken again once it is complete"
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _nothing_usable(path: Path, format: PoolFormat, summary: ConversionSummary, first: Rejection | None) -> str:
+def _nothing_usable(path: Path, summary: ConversionSummary, first: Rejection | None) -> str:
     reasons = ", ".join(f"{kind} ({count:,})" for kind, count in summary.reasons.items())
     place = f"; the first: record {first.record}: {first.reason}" if first else ""
-    return f"{path}: read as {format}, none of its {summary.read:,} records is usable: {reasons or 'none'}{place}. {EXPECTED}"
+    found = f"none of its {summary.read:,} records is usable ({reasons or 'there are none'}{place})"
+    return f"{path}: read as {summary.format}, {found}. {EXPECTED}"

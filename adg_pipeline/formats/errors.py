@@ -18,8 +18,13 @@ class Unusable(ValueError):
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(f"{kind}: {detail}" if detail else kind)
+        super().__init__(encodable(f"{kind}: {detail}" if detail else kind))
         self.kind = kind
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates as escapes: a message about broken data has to be written and printed itself."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ShardConflict(PipelineError, ValueError):

@@ -49,7 +49,7 @@ def _checked(draft: Draft, number: int, identity: str | None, source: str, limit
     except UnicodeEncodeError:
         return Unusable("lone surrogate", "half of a surrogate pair is no character, and UTF-8 can't hold it")
     # Tokenizers and Parquet would take it, but PostgreSQL and C libraries end text there, and it is never meant.
-    if rb"\u0000" in content and "\0" in "".join(_texts(draft)) or b"\0" in names:
+    if (rb"\u0000" in content and any("\0" in text for text in _texts(draft))) or b"\0" in names:
         return Unusable("NUL character", "usually UTF-16 read as bytes, or binary data")
     if len(content) > limit:
         return Unusable("too large", f"{len(content):,} bytes, more than max_record_mib allows ({limit:,})")

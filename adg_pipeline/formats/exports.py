@@ -1,7 +1,6 @@
 """A subset in the forms that trainers read. Everything is streamed, and each file appears whole or not at all."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 
 from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.files import write_atomically
+from adg_pipeline.formats.staging import copy_in_place
 
 ExportFormat = Literal["alpaca", "messages", "parquet", "llamafactory"]
 DATASET_NAME = "adg_subset"
@@ -37,7 +37,7 @@ def export_subset(subset: Path, format: ExportFormat, out_dir: Path, name: str =
     suffix = {"messages": ".jsonl", "parquet": ".parquet"}.get(format, ".json")
     target = out_dir / f"{name}{suffix}"
     if format == "parquet":
-        write_atomically(target, lambda temporary: shutil.copyfile(subset, temporary))
+        copy_in_place(subset, target)
         return [target]
     if format == "messages":
         write_atomically(target, lambda temporary: _write(temporary, _records(subset, _as_messages), "", "\n", "\n"))

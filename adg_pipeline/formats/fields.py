@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adg_pipeline.formats.errors import Unusable
+from adg_pipeline.formats.errors import Unusable, encodable
 
 ID_FIELDS = ("example_id", "id", "uid", "uuid")
 SOURCE_FIELDS = ("source", "dataset")
@@ -58,4 +58,4 @@ def describe(value: Any) -> str:
 def keys_of(record: Mapping[str, Any]) -> str:
     """The record's keys for messages: ``[instruction, output]``."""
     names = [str(name)[:40] for name in record]
-    return f"[{', '.join(names[:12])}{', …' if len(names) > 12 else ''}]"
+    return encodable(f"[{', '.join(names[:12])}{', …' if len(names) > 12 else ''}]")

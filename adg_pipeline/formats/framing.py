@@ -92,6 +92,7 @@ class _Marks:
                 yield start
             elif end - start == 1:
                 self._string_end(chunk, end)
+                return
 
     def _string_end(self, chunk: bytes, at: int) -> int:
         """Where the string goes on to; past its closing quote if that is in the chunk."""
@@ -120,8 +121,9 @@ def elements(chunks: Iterable[bytes], limit: int) -> Iterator[Frame]:
             if mark in b"[{":
                 depth += 1
                 if depth == 1:
-                    begin = at + 1
+                    gathered.take()  # white space before the array
                     line = begun = line + chunk.count(b"\n", 0, at)
+                    begin = at + 1
                 continue
             if mark != _COMMA:
                 depth -= 1

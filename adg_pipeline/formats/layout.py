@@ -17,8 +17,8 @@ PEEK_BYTES = 8 << 20
 
 _FOREIGN = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "a 7z archive"}
 EXPECTED = (
-    "Expected a JSON array, JSON lines, TSV or Parquet (text plain, gzip or zstd; UTF-8, or UTF-16 with byte-order mark) "
-    f"of one of these shapes: {expected_shapes()}"
+    "Expected a JSON array, JSON lines, TSV or Parquet (text plain, gzip or zstd; UTF-8, or UTF-16 with byte-order "
+    f"mark) of one of these shapes: {expected_shapes()}"
 )
 
 
@@ -36,7 +36,7 @@ def max_record_bytes(config: RawPoolConfig) -> int:
 def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
     """Compression and container from the first bytes; the shape from `config`, else from the first records' keys.
 
-    Raises PoolFileError for a file that is empty, of a foreign kind, or without a record of a known shape.
+    Raises PoolFileError for a file that is empty, of a foreign kind, or without a known shape in its first records.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not a file") if not path.exists() else PoolFileError(f"{path}: not a file")
@@ -48,12 +48,17 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
         raise PoolFileError(f"{path}: the file is {foreign}; unpack it first. {EXPECTED}")
     compression = compression_of(path)
     container = "parquet" if head.startswith(b"PAR1") else _text_container(path, config.format)
-    format = _vote(path, container, max_record_bytes(config)) if config.format == "auto" else config.format
+    format, met = _vote(path, container, max_record_bytes(config))
+    # Shards that `split` wrote are canonical whatever the files were that they came from.
+    if config.format != "auto" and format != "canonical":
+        format = config.format
+    if format is None:
+        raise PoolFileError(f"{path}: read as {container}, no record has a known shape ({met}). {EXPECTED}")
     return Layout(container, compression, format)
 
 
 def _text_container(path: Path, format: PoolFormat) -> Container:
-    """A line of three columns is TSV, whatever it begins with, if FLAN CoT is asked for; else an opening bracket tells."""
+    """An opening bracket tells, but a line of three columns is TSV whatever it begins with if FLAN CoT is asked for."""
     try:
         line = _first_line(path)
     except StreamBroken as broken:
@@ -76,23 +81,18 @@ def _first_line(path: Path) -> bytes:
     return b""
 
 
-def _vote(path: Path, container: Container, limit: int) -> PoolFormat:
-    """The shape most of the first records have; the earlier one if two are equally frequent."""
+def _vote(path: Path, container: Container, limit: int) -> tuple[PoolFormat | None, str]:
+    """The shape that most of the first records have, the earlier one if two are equal; else what was met instead."""
     votes: Counter[PoolFormat] = Counter()
-    met = ""
+    met = "there are no records"
     size = 0
     for row in read_rows(path, container, limit):
-        if isinstance(row.value, Unusable):
-            met = met or f"record {row.number}: {row.value}"
-        elif shape := shape_of(row.value):
+        shape = None if isinstance(row.value, Unusable) else shape_of(row.value)
+        if shape is not None:
             votes[shape] += 1
-        else:
-            met = met or f"record {row.number} has the keys {keys_of(row.value)}"
+        elif row.number == 1:
+            met = f"the first: {row.value if isinstance(row.value, Unusable) else 'keys ' + keys_of(row.value)}"
         size += len(row.text or b"")
         if row.number >= PEEK_RECORDS or size >= PEEK_BYTES:
             break
-    if not votes:
-        raise PoolFileError(
-            f"{path}: read as {container}, no record has a known shape ({met or 'no records'}). {EXPECTED}"
-        )
-    return votes.most_common(1)[0][0]
+    return (votes.most_common(1)[0][0] if votes else None), met

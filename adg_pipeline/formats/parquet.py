@@ -8,15 +8,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adg_pipeline.formats.errors import PoolFileError, Unusable
+from adg_pipeline.formats.fields import ID_FIELDS, SOURCE_FIELDS
 from adg_pipeline.progress import Progress
 
 BATCH_ROWS = 512
 
 # Other columns (embeddings, images) may be large and are not decoded.
-_COLUMNS = frozenset(
-    "example_id id uid uuid source dataset instruction input context output response history system tools messages "
-    "conversations instances prompt completion question answer rationale choices options content_hash".split()
-)
+_COLUMNS = {
+    *(
+        *ID_FIELDS,
+        *SOURCE_FIELDS,
+        "instruction",
+        "input",
+        "context",
+        "output",
+        "response",
+        "history",
+        "system",
+        "tools",
+    ),
+    *("messages", "conversations", "instances", "prompt", "completion", "question", "answer", "rationale", "choices"),
+    *("options", "content_hash"),
+}
 
 
 def read_values(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, Mapping[str, Any] | Unusable]]:

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from adg_pipeline.formats.repeats import Repeat
+from adg_pipeline.formats.repeats import Repeats
 from adg_pipeline.formats.schema import EXCERPT_CHARS, Rejection
 
 
@@ -38,16 +38,17 @@ class RejectsWriter:
         self._file.close()
 
 
-def repeat_kind(repeat: Repeat) -> str:
-    return "duplicate" if repeat.same_content else "same id, other content"
-
-
-def rejected_repeat(repeat: Repeat, row: Mapping[str, Any]) -> Rejection:
-    """The rejection of an example that another of its id replaces. row: its columns."""
-    reason = f"duplicate of record {repeat.kept}"
-    if not repeat.same_content:
-        reason = (
-            f"record {repeat.kept} has the same id {row['example_id'][:80]!r} with other content and is kept, "
-            f"since its content hash is the smaller; record {repeat.record} is not"
-        )
-    return Rejection(repeat.record, None, repeat_kind(repeat), reason, row["instruction"][:EXCERPT_CHARS])
+def rejected_repeats(
+    repeats: Repeats, rows: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[Rejection, Mapping[str, Any]]]:
+    """A rejection for each example that goes, with its row. rows: theirs, in the same order."""
+    each = zip(repeats.records.tolist(), repeats.kept.tolist(), repeats.same_content.tolist(), rows, strict=True)
+    for record, kept, same_content, row in each:
+        kind, reason = "duplicate", f"duplicate of record {kept}"
+        if not same_content:
+            kind = "same id, other content"
+            reason = (
+                f"record {kept} has the same id {row['example_id'][:80]!r} with other content and is kept, "
+                f"since its content hash is the smaller; record {record} is not"
+            )
+        yield Rejection(record, None, kind, reason, row["instruction"][:EXCERPT_CHARS]), row

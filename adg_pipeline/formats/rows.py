@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adg_pipeline.formats import framing, parquet
-from adg_pipeline.formats.errors import Unusable
+from adg_pipeline.formats.errors import Unusable, encodable
 from adg_pipeline.formats.fields import describe
 from adg_pipeline.formats.schema import EXCERPT_CHARS, Rejection
 from adg_pipeline.formats.shapes.flan_cot import read_line
@@ -34,9 +34,7 @@ class Row:
             return self.text[: framing.HEAD_BYTES].decode("utf-8", "replace")[:EXCERPT_CHARS]
         if isinstance(self.value, Unusable):
             return ""
-        # A lone surrogate is written as its escape: the rejects file has to be UTF-8.
-        shown = json.dumps(self.value, ensure_ascii=False, default=str)[:EXCERPT_CHARS]
-        return shown.encode("utf-8", "backslashreplace").decode()[:EXCERPT_CHARS]
+        return encodable(json.dumps(self.value, ensure_ascii=False, default=str)[:EXCERPT_CHARS])[:EXCERPT_CHARS]
 
 
 def read_rows(path: Path, container: Container, limit: int, progress: Progress | None = None) -> Iterator[Row]:

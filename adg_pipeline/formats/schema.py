@@ -62,7 +62,9 @@ class Example:
             "instruction": self.instruction,
             "input": self.input,
             "output": self.output,
-            "messages": self.messages and [{"role": turn.role, "content": turn.content} for turn in self.messages],
+            "messages": [{"role": turn.role, "content": turn.content} for turn in self.messages]
+            if self.messages
+            else None,
             "content_hash": self.content_hash,
             "row": self.row,
         }
@@ -88,7 +90,7 @@ def canonical_content(instruction: str, input: str, output: str, messages: Seque
 
     Raises UnicodeEncodeError for a lone surrogate, which no UTF-8 file can hold.
     """
-    turns = messages and [[turn.role, turn.content] for turn in messages]
+    turns = [[turn.role, turn.content] for turn in messages] if messages else None
     return json.dumps([instruction, input, output, turns], ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -31,7 +31,7 @@ class PoolListing:
 
 
 def split_name(filename: str) -> tuple[str, str]:
-    """Stem and suffixes: ``("alpaca", ".json.gz")`` for ``alpaca.json.gz``. Suffixes of other kinds stay in the stem."""
+    """Stem and suffixes: ``("alpaca", ".json.gz")`` for ``alpaca.json.gz``. Other suffixes stay in the stem."""
     match = _SUFFIX.search(filename)
     at = match.start() if match else len(filename)
     return filename[:at], filename[at:]

@@ -1,7 +1,6 @@
 """Adding files to the pool directory: whole, or as canonical JSONL shards of a given size."""
 
 import filecmp
-import hashlib
 import json
 import re
 import shutil
@@ -10,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from adg_pipeline.config import RawPoolConfig
-from adg_pipeline.files import write_atomically
 from adg_pipeline.formats.convert import ConversionSummary, convert
 from adg_pipeline.formats.errors import PoolFileChanged, ShardConflict
 from adg_pipeline.formats.shards import (
@@ -25,6 +22,7 @@ from adg_pipeline.formats.shards import (
     source_name,
     split_name,
 )
+from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.table import read_groups
 from adg_pipeline.progress import Progress
 
@@ -90,7 +88,8 @@ def add_to_pool(
         table, rejects = Path(staging) / "table.parquet", Path(staging) / "rejects.jsonl"
         summary = convert(file, table, rejects, config or RawPoolConfig(), source=source, progress=progress)
         if rows_per_shard is None and limit is None:
-            return [_copy(file, pool_dir / (key + split_name(file.name)[1].lower()), key, summary)]
+            target = pool_dir / (key + split_name(file.name)[1].lower())
+            return [_copy(file, target, key, Path(staging), summary)]
         rows = min(limit or summary.accepted, summary.accepted)
         size = rows_per_shard or rows
         targets = [pool_dir / f"{key}-{number:05d}.jsonl" for number in range(-(-rows // size))]
@@ -99,22 +98,21 @@ def add_to_pool(
         shards = [_write_shard(target, islice(lines, size), Path(staging), summary) for target in targets]
         kept = pool_dir / REJECTS_FOLDER / f"{key}.jsonl"
         if summary.rejected:
-            write_atomically(kept, lambda temporary: rejects.rename(temporary))
+            put_in_place(rejects, kept)
         else:
             kept.unlink(missing_ok=True)
     return shards
 
 
-def _copy(file: Path, target: Path, key: str, summary: ConversionSummary) -> ShardWritten:
-    def copy(temporary: Path) -> None:
-        shutil.copyfile(file, temporary)
-        if _sha256(temporary) != summary.sha256:
-            raise PoolFileChanged(f"{file}: was written to while it was copied; add it again once it is complete")
-
+def _copy(file: Path, target: Path, key: str, staging: Path, summary: ConversionSummary) -> ShardWritten:
     _refuse_leftovers(target.parent, key, [target])
-    changed = not target.exists() or _sha256(target) != summary.sha256
+    changed = not target.exists() or sha256_of(target) != summary.sha256
     if changed:
-        write_atomically(target, copy)
+        staged = staging / target.name
+        shutil.copyfile(file, staged)
+        if sha256_of(staged) != summary.sha256:
+            raise PoolFileChanged(f"{file}: was written to while it was copied; add it again once it is complete")
+        put_in_place(staged, target)
     return ShardWritten(key, target, summary.accepted, changed, summary)
 
 
@@ -127,18 +125,14 @@ def _write_shard(target: Path, lines: Iterator[str], staging: Path, summary: Con
             rows += 1
     changed = not target.exists() or not filecmp.cmp(staged, target, shallow=False)
     if changed:
-        write_atomically(target, lambda temporary: staged.rename(temporary))
+        put_in_place(staged, target)
     return ShardWritten(shard_key(target.name), target, rows, changed, summary)
 
 
 def _lines(table: Path) -> Iterator[str]:
     for group in read_groups(table):
         for row in group.to_pylist():
-            yield _line(row)
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+            yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _refuse_leftovers(pool_dir: Path, key: str, targets: list[Path]) -> None:
@@ -153,11 +147,6 @@ def _refuse_leftovers(pool_dir: Path, key: str, targets: list[Path]) -> None:
     if leftovers:
         shown = ", ".join(leftovers[:3]) + (f" and {len(leftovers) - 3} more" if len(leftovers) > 3 else "")
         raise ShardConflict(
-            f"{pool_dir} already holds {shown}, beside which {key} would be in the pool twice: delete these files first, "
-            "or add the new one under another name"
+            f"{pool_dir} already holds {shown}, beside which {key} would be in the pool twice: "
+            "delete these files first, or add the new one under another name"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

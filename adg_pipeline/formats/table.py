@@ -16,24 +16,27 @@ GROUP_CHARS = 16 << 20
 
 
 class TableWriter:
-    """Writes `RAW_POOL_SCHEMA` as zstd Parquet. At most one row group of examples is held."""
+    """Writes `RAW_POOL_SCHEMA` as zstd Parquet. At most one row group of examples is held. rows: how many were added."""
 
     def __init__(self, path: Path) -> None:
         # Without Arrow's own copy of the schema, metadata added after the rows is what readers see as the schema's.
         self._writer = pq.ParquetWriter(
             path, RAW_POOL_SCHEMA, compression="zstd", store_schema=False, write_page_checksum=True
         )
-        self._rows: list[dict[str, Any]] = []
+        self.rows = 0
+        self._pending: list[dict[str, Any]] = []
         self._chars = 0
 
     def add(self, example: Example) -> None:
-        self._rows.append(example.to_row())
+        self.rows += 1
+        self._pending.append(example.to_row())
         self._chars += len(example.instruction) + len(example.input) + len(example.output)
         self._chars += sum(len(turn.content) for turn in example.messages or ())
-        if len(self._rows) >= GROUP_ROWS or self._chars >= GROUP_CHARS:
+        if len(self._pending) >= GROUP_ROWS or self._chars >= GROUP_CHARS:
             self._flush()
 
     def add_table(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
         if table.num_rows:
             self._writer.write_table(table)
 
@@ -42,9 +45,9 @@ class TableWriter:
         self._writer.add_key_value_metadata(dict(metadata))
 
     def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=RAW_POOL_SCHEMA))
-        self._rows, self._chars = [], 0
+        if self._pending:
+            self._writer.write_batch(pa.RecordBatch.from_pylist(self._pending, schema=RAW_POOL_SCHEMA))
+        self._pending, self._chars = [], 0
 
     def __enter__(self) -> "TableWriter":
         return self

@@ -31,7 +31,9 @@ class FileLock:
         self._descriptor: int | None = None
 
     def take(self, *, wait: bool = True) -> bool:
-        """Take the lock; without ``wait``, return False at once if another holder has it."""
+        """Take the lock, if it isn't held here already; without ``wait``, return False if another holder has it."""
+        if self._descriptor is not None:
+            return True
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

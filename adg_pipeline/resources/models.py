@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from adg_pipeline.errors import PipelineError
+
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "demo" / "backbone"
 
@@ -44,7 +46,7 @@ _WHOLE_FILE_BYTES = 64 * _MIB
 SMALL_MODEL_PARAMETERS = 50_000_000
 
 
-class ModelNotFound(ValueError):
+class ModelNotFound(PipelineError):
     """No usable model under this name: it is missing, or its folder holds no safetensors."""
 
 
@@ -100,8 +102,8 @@ def hub_commit(name: str, revision: str | None = None) -> str:
         return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
     except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
         raise ModelNotFound(
-            f"{name!r} (revision {revision or 'main'}) is no directory, and neither the Hugging Face hub nor its local cache "
-            "has it: check name and revision, or give a directory"
+            f"{name!r} (revision {revision or 'main'}) is no directory, and neither the Hugging Face hub nor its local "
+            "cache has it: check name and revision, or give a directory"
         ) from error
 
 
@@ -126,6 +128,14 @@ def load_tokenizer(path_or_name: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(path_or_name, revision=loading_revision(path_or_name, revision))
+
+
+def context_length(path_or_name: str, revision: str | None = None) -> int | None:
+    """Tokens that the model's positions reach, None if its configuration doesn't say."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(path_or_name, revision=loading_revision(path_or_name, revision))
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def loading_revision(path_or_name: str, revision: str | None = None) -> str | None:

@@ -15,6 +15,7 @@ import dagster as dg
 from adg_pipeline.compute import GROWTH_PRIORITY
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import PoolListing, file_version, list_shards
+from adg_pipeline.jobs import remove_shards_job, shards_job
 from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, shard_states
 from adg_pipeline.recipes import wanted_recipes
@@ -111,7 +112,7 @@ def decide_growth(
 def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
     @dg.sensor(
         name="pool_growth_sensor",
-        job_names=[SHARDS_JOB, REMOVE_SHARDS_JOB],
+        jobs=[shards_job, remove_shards_job],
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Registers new pool files as partitions, computes new and changed ones, removes what is gone.",

@@ -44,7 +44,7 @@ def test_report_fits_a_terminal() -> None:
 
 def test_sources_are_counted_from_a_subset_file(tmp_path: Path) -> None:
     path = tmp_path / "subset.parquet"
-    polars.DataFrame({"example_id": ["a", "b", "c"], "source": ["known/copy", "noise/garbled", "known/copy"]}).write_parquet(
-        path
-    )
+    polars.DataFrame(
+        {"example_id": ["a", "b", "c"], "source": ["known/copy", "noise/garbled", "known/copy"]}
+    ).write_parquet(path)
     assert count_sources(path) == {"known/copy": 2, "noise/garbled": 1}

@@ -13,7 +13,7 @@ EXPECTED = "this pipeline's own columns: example_id, source, instruction, input,
 
 
 def matches(keys: Set[str]) -> bool:
-    return keys.issuperset({"example_id", "instruction", "output", "content_hash"})
+    return keys >= {"example_id", "instruction", "output", "content_hash"}
 
 
 def drafts(record: Mapping[str, Any]) -> list[Draft]:

@@ -18,7 +18,7 @@ COLUMNS = ("question", "answer", "rationale")
 
 
 def matches(keys: Set[str]) -> bool:
-    return keys.issuperset(COLUMNS)
+    return keys >= set(COLUMNS)
 
 
 def drafts(record: Mapping[str, Any]) -> list[Draft]:

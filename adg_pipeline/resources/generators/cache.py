@@ -1,7 +1,7 @@
 """A key-value cache whose layers grow in place.
 
-transformers' dynamic layer makes a new tensor for every token and copies the whole past into it: with a small model on a
-CPU that took more time than the model (59% of a step at 320 rows and 200 tokens).
+transformers' dynamic layer makes a new tensor for every token and copies the whole past into it: with a small model on
+a CPU that took more time than the model (59% of a step at 320 rows and 200 tokens).
 
 Imported only where a model is decoded, hence torch at the top.
 """
@@ -30,6 +30,7 @@ class GrowingLayer(DynamicLayer):
             self.lazy_initialization(key_states, value_states)
             self.keys, self.values = key_states, value_states
             return self.keys, self.values
+        assert self.keys is not None and self.values is not None
         start = self.keys.shape[-2]
         end = start + key_states.shape[-2]
         if self._buffers is None or end > self._buffers[0].shape[-2]:

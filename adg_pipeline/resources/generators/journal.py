@@ -81,8 +81,15 @@ class AnswerJournal:
                     break
                 end += len(line)
                 try:
-                    values = json.loads(line)
-                    self._answers[values.pop("request_id")] = Answer(**values)
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    name, answer = _parse(line)
+                    self._answers[name] = answer
+                except (ValueError, KeyError, TypeError):
                     logger.warning("%s: line %d is damaged; its request is asked again", self.path, number)
         return end
+
+
+def _parse(line: bytes) -> tuple[str, Answer]:
+    values = json.loads(line)
+    return values["request_id"], Answer(
+        values["text"], values["finish_reason"], values["output_tokens"], values["prompt_tokens"]
+    )

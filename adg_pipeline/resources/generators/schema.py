@@ -19,14 +19,14 @@ def _list(value: pa.DataType) -> pa.ListType:
 # Lists name their field "element", as Parquet stores it: what is read back then equals this schema.
 GENERATIONS_SCHEMA: Final = pa.schema(
     [
-        pa.field("example_id", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
+        pa.field("example_id", pa.string()),
+        pa.field("status", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("prompt_tokens", pa.int32()),
-        pa.field("answers", _list(pa.string()), nullable=False),
-        pa.field("finish_reasons", _list(pa.string()), nullable=False),
-        pa.field("output_tokens", _list(pa.int32()), nullable=False),
-        pa.field("seeds", _list(pa.int64()), nullable=False),
-        pa.field("request_ids", _list(pa.string()), nullable=False),
+        pa.field("answers", _list(pa.string())),
+        pa.field("finish_reasons", _list(pa.string())),
+        pa.field("output_tokens", _list(pa.int32())),
+        pa.field("seeds", _list(pa.int64())),
+        pa.field("request_ids", _list(pa.string())),
     ]
 )

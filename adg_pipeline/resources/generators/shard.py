@@ -1,9 +1,8 @@
 """The answers of one shard: K per instruction, none of them paid for twice."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -11,11 +10,11 @@ import pyarrow as pa
 from adg_pipeline.algorithms.prompts import PromptError
 from adg_pipeline.algorithms.seeds import request_id, sample_seed
 from adg_pipeline.config import GenerationConfig
+from adg_pipeline.errors import PipelineError
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
-from adg_pipeline.resources.generators.journal import Journal
+from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.schema import FAILED, GENERATIONS_SCHEMA, OK, PROMPT_TOO_LONG
 
-_SECONDS_BETWEEN_REPORTS = 5.0
 _SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "dtype")
 
 
@@ -23,23 +22,27 @@ _SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "dtype")
 class GenerationCounts:
     """What came of a shard's instructions (`ok`, `prompt_too_long`, `failed`) and of its requests.
 
-    asked: requests put to the engine now; reused: answers paid for earlier. empty_answers and output_tokens are over all
-    answers of the table, asked_output_tokens over those paid for now. reasons: failed instructions by first reason.
+    asked: requests put to the engine now; reused: answers paid for earlier. empty_answers and output_tokens are over
+    all answers of the table, asked_output_tokens over those paid for now. reasons: failed instructions by first reason.
     """
 
     examples: int = 0
     ok: int = 0
     prompt_too_long: int = 0
     failed: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, int] = field(default_factory=dict)
     asked: int = 0
     reused: int = 0
     empty_answers: int = 0
     output_tokens: int = 0
     asked_output_tokens: int = 0
 
+    def facts(self) -> dict[str, Any]:
+        """The counts as plain JSON values."""
+        return asdict(self)
 
-class TooManyFailures(RuntimeError):
+
+class TooManyFailures(PipelineError):
     """More of a shard's instructions failed than `max_failed_share` allows. What was had is in the journal."""
 
 
@@ -58,7 +61,7 @@ def generate_shard(
     examples: pa.Table,
     generator: Generator,
     config: GenerationConfig,
-    journal: Journal,
+    journal: AnswerJournal,
     previous: pa.Table | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[pa.Table, GenerationCounts]:
@@ -70,7 +73,7 @@ def generate_shard(
         journal: an open journal; every answer goes there as it comes, and answers found there aren't asked for again.
         previous: the shard's earlier generations table; answers to the same requests are taken from it. So a larger K
             asks for the new samples only.
-        progress: called with (answers had, answers asked for) every few seconds and at the end.
+        progress: called with (answers had, answers asked for) after each answer.
 
     Returns:
         A table of `GENERATIONS_SCHEMA`, in the order of ``examples``, and the counts.
@@ -107,7 +110,6 @@ def _prepare(records: Sequence[Mapping[str, Any]], generator: Generator, config:
             example.error = AnswerError(str(error))
     rendered = [example for example in shard if example.error is None]
     lengths = generator.count_tokens([example.prompt for example in rendered])
-    model = {**generator.fingerprint, "engine": config.engine}
     sampling = {name: getattr(config, name) for name in _SAMPLING}
     for place, example in enumerate(rendered):
         example.prompt_tokens = lengths[place] if lengths is not None else None
@@ -115,7 +117,7 @@ def _prepare(records: Sequence[Mapping[str, Any]], generator: Generator, config:
         if example.error is None:
             for index in range(config.samples):
                 seed = sample_seed(config.seed, example.example_id, index)
-                name = request_id(model, example.prompt, sampling, seed)
+                name = request_id(generator.identity, example.prompt, sampling, seed)
                 example.requests.append(AnswerRequest(example.example_id, index, example.prompt, seed, name))
     return shard
 
@@ -147,7 +149,7 @@ def _ask(
     shard: Sequence[_Example],
     generator: Generator,
     config: GenerationConfig,
-    journal: Journal,
+    journal: AnswerJournal,
     answers: dict[str, Answer],
     progress: Callable[[int, int], None] | None,
 ) -> None:
@@ -155,7 +157,6 @@ def _ask(
     examples = {example.example_id: example for example in shard}
     # Checked at every failure: an engine that is down shouldn't be asked to the end.
     _check_failures(shard, config)
-    reported = time.monotonic()
     for done, (request, outcome) in enumerate(generator.generate(pending), start=1):
         if isinstance(outcome, Answer):
             journal.append(request.request_id, outcome)
@@ -167,9 +168,8 @@ def _ask(
                 _check_failures(shard, config)
         if done % (config.batch_size * config.samples) == 0:
             journal.flush()
-        if progress and (done == len(pending) or time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS):
+        if progress:
             progress(done, len(pending))
-            reported = time.monotonic()
     journal.flush()
 
 
@@ -213,7 +213,7 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> GenerationCounts:
         ok=statuses[OK],
         prompt_too_long=statuses[PROMPT_TOO_LONG],
         failed=statuses[FAILED],
-        reasons=Counter(row["reason"] for row in rows if row["status"] == FAILED),
+        reasons=dict(Counter(row["reason"] for row in rows if row["status"] == FAILED).most_common()),
         empty_answers=sum(not text.strip() for row in rows for text in row["answers"]),
         output_tokens=sum(tokens or 0 for row in rows for tokens in row["output_tokens"]),
     )

@@ -11,6 +11,7 @@ from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Genera
 from adg_pipeline.resources.generators.decoding import Sampling, decode_batch
 from adg_pipeline.resources.models import (
     choose_dtype,
+    context_length,
     load_tokenizer,
     loading_revision,
     model_fingerprint,
@@ -44,7 +45,7 @@ class TransformersGenerator(Generator):
         )
         device = pick_device(self.config.device)
         self._model = model.to(device, choose_dtype(self.config.dtype, device, model.num_parameters())).eval()
-        self.context_length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self.context_length = context_length(path, self.config.revision)
         self.reproducibility = (
             "Each sample has a random stream of its own. In float64 its answer is the same whatever shares its batch."
             if self._model.dtype == torch.float64

@@ -17,8 +17,6 @@ from adg_pipeline.files import locked
 from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.provenance import Provenance
 from adg_pipeline.resources.store import tables
-from adg_pipeline.files import locked
-from adg_pipeline.errors import StoreError
 from adg_pipeline.resources.store.quarantine import Quarantine
 from adg_pipeline.resources.store.selections import BinStore, read_manifest
 from adg_pipeline.resources.store.vectors import TABLES, VectorTables

@@ -8,9 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adg_pipeline.provenance import Provenance
-from adg_pipeline.files import write_atomically
 from adg_pipeline.errors import StoreError
+from adg_pipeline.files import write_atomically
+from adg_pipeline.provenance import Provenance
 
 PROVENANCE_KEY = b"adg.provenance"
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from adg_pipeline.provenance import Provenance
-from adg_pipeline.files import locked, write_atomically
 from adg_pipeline.errors import StoreError
+from adg_pipeline.files import locked, write_atomically
+from adg_pipeline.provenance import Provenance
 
 if TYPE_CHECKING:
     import lancedb
@@ -109,9 +109,12 @@ class VectorTables:
         query = self._open(table).search().where(_shard_is(shard)).select(columns)
         yield from self._arrays(table, query)
 
-    def read_all(self, table: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Batches of (shards (n,), example ids (n,), vectors (n, d) float32) of the whole table."""
-        query = self._open(table).search().select(["shard", "example_id", "vector"])
+    def read_all(
+        self, table: str, *, vectors: bool = True
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Batches of (shards (n,), example ids (n,), vectors (n, d) float32, or (n, 0)) of the whole table."""
+        columns = ["shard", "example_id", *(["vector"] if vectors else [])]
+        query = self._open(table).search().select(columns)
         yield from self._arrays(table, query)
 
     def count(self, table: str, shard: str) -> int:

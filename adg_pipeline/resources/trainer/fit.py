@@ -10,6 +10,7 @@ import datasets
 import torch
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, PrinterCallback
+from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -29,6 +30,9 @@ def load_examples(job: TrainingJob) -> TokenizedExamples:
     Raises:
         TrainingError: none is left to train on, or the tokenizer has no end-of-sequence token.
     """
+    # A bar per file loaded or saved would flood the step's log.
+    disable_progress_bar()
+    datasets.disable_progress_bars()
     tokenizer = load_tokenizer(job.base_model, job.revision)
     if tokenizer.eos_token_id is None:
         raise TrainingError(f"the tokenizer of {job.base_model} has no end-of-sequence token, so no answer could end")
@@ -69,7 +73,6 @@ def _trainer(job: TrainingJob, examples: TokenizedExamples, progress: Progress) 
     model = AutoModelForCausalLM.from_pretrained(
         job.base_model, revision=loading_revision(job.base_model, job.revision), dtype=dtype, use_safetensors=True
     )
-    datasets.disable_progress_bars()
     trainer = SFTTrainer(
         model=model,
         args=_arguments(job, bfloat16),

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from adg_pipeline.config import Template, TrainingConfig
+from adg_pipeline.errors import PipelineError
 from adg_pipeline.resources.models import model_fingerprint
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
 
@@ -18,7 +19,7 @@ LOG = "training_log.jsonl"
 RECIPE_VERSION = 1
 
 
-class TrainingError(ValueError):
+class TrainingError(PipelineError):
     """The job can't be done as it is given: trying again won't help."""
 
 
@@ -118,20 +119,20 @@ def plan_training(
 ) -> TrainingJob:
     """Describe a training, reading its inputs' fingerprints.
 
-    ``template`` is that of the generations; the configuration's own goes before it.
+    ``template`` is the prompt template to train with, whatever the configuration's field says.
 
     Raises:
-        FileNotFoundError: there is no subset.
+        TrainingError: there is no such subset.
         ModelNotFound: there is no such backbone.
     """
     if not Path(subset).is_file():
-        raise FileNotFoundError(f"no subset at {subset}: materialize selected_subset first")
+        raise TrainingError(f"there is no subset at {subset}: materialise selected_subset first")
     return TrainingJob(
         subset=str(subset),
         base_model=base_model,
         revision=revision,
         output=str(Path(output).resolve()),
-        template=config.template or template,
+        template=template,
         config=config,
         subset_fingerprint=subset_fingerprint(Path(subset)),
         base_fingerprint=model_fingerprint(base_model, revision),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from dagster_pipes import PipesDefaultContextLoader, PipesEnvVarParamsLoader, open_dagster_pipes
 
+from adg_pipeline.errors import PipelineError
 from adg_pipeline.resources.file_lock import FileLock
 from adg_pipeline.resources.trainer.job import TrainingJob
 from adg_pipeline.resources.trainer.parent import die_with_parent
@@ -34,8 +35,8 @@ def main() -> None:
         try:
             _lead(job, pipes.log.info)
         except Exception as error:
-            # A ValueError is in the job itself (its model, its subset, its settings): it would come again.
-            permanent = isinstance(error, ValueError)
+            # These are in the job itself (its model, its subset, its settings): they would come again.
+            permanent = isinstance(error, PipelineError | ValueError)
             pipes.report_custom_message({"error": f"{type(error).__name__}: {error}", "permanent": permanent})
             raise
 

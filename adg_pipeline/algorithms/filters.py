@@ -1,0 +1,35 @@
+"""Examples that a selection must not contain, and why."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from adg_pipeline.config import SelectionConfig
+
+REASONS: Mapping[str, str] = {
+    "unscored": "its answers are missing or could not be embedded",
+    "empty_answers": "more of its answers are empty than max_empty_answers",
+    "few_distinct_answers": "fewer of its answers are distinct than min_distinct_answers",
+    "output_too_short": "its reference output is shorter than min_output_chars",
+    "output_too_long": "its reference output is longer than max_output_chars",
+}
+
+
+def filter_reasons(frame: pl.DataFrame, config: SelectionConfig) -> pl.Series:
+    """Why each example is left out: a key of `REASONS`, the first that applies in their order, or null if it stays.
+
+    Args:
+        frame: columns dispersion and anisotropy (null or NaN where unscored), empty_answers, distinct_answers,
+            output_chars; one row per example.
+        config: the thresholds.
+    """
+    faults = {
+        "unscored": ~(pl.col("dispersion").is_finite() & pl.col("anisotropy").is_finite()).fill_null(False),
+        "empty_answers": pl.col("empty_answers") > config.max_empty_answers,
+        "few_distinct_answers": pl.col("distinct_answers") < config.min_distinct_answers,
+        "output_too_short": pl.col("output_chars") < config.min_output_chars,
+    }
+    if config.max_output_chars is not None:
+        faults["output_too_long"] = pl.col("output_chars") > config.max_output_chars
+    found = [pl.when(fault).then(pl.lit(reason)) for reason, fault in faults.items()]
+    return frame.select(pl.coalesce(found).alias("filter_reason")).to_series()

@@ -1,0 +1,246 @@
+"""Embedder on the backbone's own hidden states: the paper's pooling, in batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adg_pipeline.resources.embedders.base import (
+    Embedder,
+    Vectors,
+    answers_per_instruction,
+    embed_distinct,
+    free_gpu_memory,
+)
+from adg_pipeline.resources.embedders.token_weights import TokenWeights
+from adg_pipeline.resources.models import (
+    load_tokenizer,
+    loading_revision,
+    model_fingerprint,
+    pick_device,
+    resolve_backbone,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """A text as the model reads it; only tokens from ``pooled_from`` on count in its vector."""
+
+    ids: NDArray[np.int64]
+    pooled_from: int = 0
+
+
+class HiddenStateEmbedder(Embedder):
+    """Weighted mean over tokens of the mean of some hidden layers, at unit length.
+
+    Weights are those of `token_weights`. Instructions are pooled over the instruction alone, answers by ``pool``:
+
+    - ``"answer"``: over the answer's tokens, read after ``instruction + " "``. A text longer than ``max_tokens`` loses
+      the beginning of its instruction, then the end of its answer. An empty or blank answer is a zero vector.
+    - ``"sequence"``: over ``instruction + " " + answer``, cut at its end, as the released code does. An empty answer is
+      then the vector of its instruction, as in that code; a zero vector only where both are blank.
+
+    No special tokens are added. A text of nothing but punctuation, whose weights are all 0, is a zero vector.
+
+    Args:
+        model: directory or hub name of a decoder, or 'embedded'.
+        layers: indices into the hidden states: 0 is the token embedding, i the output of layer i, -1 the last layer's
+            after the final norm. Layers above the highest one asked for are not run.
+        pool: what an answer's vector is pooled over.
+        revision: revision of a hub model.
+        max_tokens: longest text; the model's own limit if that is lower.
+        batch_size: texts per forward pass; like lengths share one. Halved for a batch that the GPU can't hold.
+        device: auto, cpu, cuda, cuda:1, mps.
+        dtype: type of the weights; auto is float32 on a CPU, and what the model was saved in elsewhere. Pooling is in
+            float32.
+
+    Raises (on opening):
+        ValueError: the model has no such layer, or its tokenizer doesn't tell where in the text its tokens lie.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        layers: Sequence[int] = (-4, -3, -2),
+        pool: Literal["answer", "sequence"] = "answer",
+        *,
+        revision: str | None = None,
+        max_tokens: int = 1024,
+        batch_size: int = 32,
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        if pool not in ("answer", "sequence"):
+            raise ValueError(f"pool is {pool!r}: choose answer or sequence")
+        if not layers:
+            raise ValueError("layers is empty: name the hidden layers to average, such as -4, -3, -2")
+        self._name, self._revision = str(model), revision
+        self._layers, self._pool, self._max_tokens = tuple(layers), pool, max_tokens
+        self._batch_size, self._device, self._dtype = batch_size, device, dtype
+        self._model: Any = None
+
+    def open(self) -> None:
+        if self._model is not None:
+            return
+        import torch
+        from transformers import AutoModel
+
+        path, device = resolve_backbone(self._name, self._revision), pick_device(self._device)
+        self._tokenizer = load_tokenizer(path, self._revision)
+        if not self._tokenizer.is_fast:
+            raise ValueError(f"{self._name} has no fast tokenizer, which tells where in the text its tokens lie")
+        self._token_weights = TokenWeights(self._tokenizer)
+        dtype = ("float32" if device == "cpu" else "auto") if self._dtype == "auto" else self._dtype
+        model = AutoModel.from_pretrained(
+            path,
+            revision=loading_revision(path, self._revision),
+            use_safetensors=True,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+        )
+        config = model.config.get_text_config()
+        self._hidden_layers = _resolve_layers(self._layers, config.num_hidden_layers, self._name)
+        self._longest = min(self._max_tokens, getattr(config, "max_position_embeddings", self._max_tokens))
+        self._dimension = int(config.hidden_size)
+        _drop_layers_above(model, max(self._hidden_layers))
+        self._model = model.to(device).eval()
+
+    def close(self) -> None:
+        if self._model is not None:
+            self._model = None
+            free_gpu_memory()
+
+    @property
+    def dimension(self) -> int:
+        self.open()
+        return self._dimension
+
+    def fingerprint(self) -> dict[str, Any]:
+        path = resolve_backbone(self._name, self._revision)
+        return {
+            "embedder": "hidden_state",
+            "model": model_fingerprint(path, self._revision),
+            "layers": list(self._layers),
+            "pool": self._pool,
+            "max_tokens": self._max_tokens,
+        }
+
+    def embed_answers(self, instructions: Sequence[str], answers: Sequence[Sequence[str]]) -> Vectors:
+        k = answers_per_instruction(instructions, answers)
+        pairs = [(asked, answer) for asked, drawn in zip(instructions, answers, strict=True) for answer in drawn]
+        if self._pool == "answer":
+            vectors = embed_distinct(pairs, self._embed_in_context)
+        else:
+            vectors = embed_distinct([f"{asked} {answer}" for asked, answer in pairs], self._embed_whole)
+        return vectors.reshape(len(instructions), k, self.dimension)
+
+    def embed_instructions(self, instructions: Sequence[str]) -> Vectors:
+        return embed_distinct([instruction.strip() for instruction in instructions], self._embed_whole)
+
+    def _embed_whole(self, texts: list[str]) -> Vectors:
+        self.open()
+        written = [row for row, text in enumerate(texts) if text.strip()]
+        tokens = [_Tokens(ids[: self._longest]) for ids, _ in self._tokenize([texts[row] for row in written])]
+        return self._scatter(written, tokens, len(texts))
+
+    def _embed_in_context(self, pairs: list[tuple[str, str]]) -> Vectors:
+        self.open()
+        written = [row for row, (_, answer) in enumerate(pairs) if answer.strip()]
+        tokens = []
+        for row, (ids, ends) in zip(written, self._tokenize([" ".join(pairs[row]) for row in written]), strict=True):
+            # The token that holds the space between the two also holds the answer's first letters, in most vocabularies.
+            first = int(np.searchsorted(ends, len(pairs[row][0]) + 1, side="right"))
+            cut = min(first, max(0, len(ids) - self._longest))
+            tokens.append(_Tokens(ids[cut : cut + self._longest], pooled_from=first - cut))
+        return self._scatter(written, tokens, len(pairs))
+
+    def _tokenize(self, texts: list[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Token ids of each text, and where in it each token ends."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        return [
+            (np.array(ids, dtype=np.int64), np.array(offsets, dtype=np.int64).reshape(-1, 2)[:, 1])
+            for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        ]
+
+    def _scatter(self, rows: list[int], tokens: list[_Tokens], total: int) -> Vectors:
+        """Vectors (total, d): those of ``tokens`` in their rows, zeros elsewhere."""
+        vectors = np.zeros((total, self._dimension), dtype=np.float32)
+        # The longest first: memory that will not do shows at once.
+        order = sorted(range(len(tokens)), key=lambda place: -len(tokens[place].ids))
+        for start in range(0, len(order), self._batch_size):
+            places = order[start : start + self._batch_size]
+            vectors[[rows[place] for place in places]] = self._embed_batch([tokens[place] for place in places])
+        return vectors
+
+    def _embed_batch(self, batch: list[_Tokens]) -> Vectors:
+        import torch
+
+        try:
+            return self._forward(batch)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            logger.warning("out of memory with %d texts in a batch: halving it; lower batch_size", len(batch))
+        free_gpu_memory()
+        middle = len(batch) // 2
+        return np.concatenate([self._embed_batch(batch[:middle]), self._embed_batch(batch[middle:])])
+
+    def _forward(self, batch: list[_Tokens]) -> Vectors:
+        """Pool one batch, padded on the right."""
+        import torch
+
+        shape = len(batch), max(len(tokens.ids) for tokens in batch)
+        if shape[1] == 0:
+            return np.zeros((len(batch), self._dimension), dtype=np.float32)
+        ids = np.zeros(shape, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        weights = np.zeros(shape, dtype=np.float32)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens.ids)] = tokens.ids
+            mask[row, : len(tokens.ids)] = 1
+            weights[row, tokens.pooled_from : len(tokens.ids)] = self._token_weights(tokens.ids[tokens.pooled_from :])
+        device = self._model.device
+        attended = torch.from_numpy(mask).to(device)
+        with torch.inference_mode():
+            states = self._model(
+                input_ids=torch.from_numpy(ids).to(device),
+                attention_mask=attended,
+                use_cache=False,
+                output_hidden_states=True,
+            ).hidden_states
+            hidden = torch.stack([states[layer].float() for layer in self._hidden_layers]).mean(dim=0)
+            # What stands at the padding is arbitrary, and 0 · inf would be NaN.
+            hidden = hidden.masked_fill(attended[:, :, None] == 0, 0.0)
+            weight = torch.from_numpy(weights).to(device)
+            pooled = torch.einsum("bt,btd->bd", weight, hidden) / weight.sum(dim=1, keepdim=True).clamp(min=1e-8)
+            unit = pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return unit.cpu().numpy()
+
+
+def _resolve_layers(layers: Sequence[int], depth: int, name: str) -> list[int]:
+    """Indices from 0 into the ``depth + 1`` hidden states."""
+    missing = [layer for layer in layers if not -depth - 1 <= layer <= depth]
+    if missing:
+        raise ValueError(
+            f"{name} has {depth} layers, so hidden states {-depth - 1} to {depth}: there is no {missing[0]} (see `layers`)"
+        )
+    return [layer % (depth + 1) for layer in layers]
+
+
+def _drop_layers_above(model: Any, highest: int) -> None:
+    """Leave out the layers that no one asks for, and the norm after them, where the model is built as Llama is."""
+    import torch
+
+    layers = getattr(model, "layers", None)
+    if isinstance(layers, torch.nn.ModuleList) and hasattr(model, "norm") and highest < len(layers):
+        model.layers = layers[:highest]
+        model.norm = torch.nn.Identity()
+        model.config.num_hidden_layers = highest

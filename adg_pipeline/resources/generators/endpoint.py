@@ -1,0 +1,127 @@
+"""Generator on any OpenAI-compatible server: `vllm serve`, llama.cpp, Ollama, a hosted API."""
+
+import asyncio
+import logging
+import os
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import httpx
+from anyio.from_thread import start_blocking_portal
+
+from adg_pipeline.config import GenerationConfig
+from adg_pipeline.resources.generators.base import AnswerRequest, Generator, GeneratorError, Outcome
+from adg_pipeline.resources.generators.completions import CompletionsApi, served_models
+from adg_pipeline.resources.generators.retry import RetryPolicy
+from adg_pipeline.resources.generators.transport import Transport
+from adg_pipeline.resources.models import (
+    EMBEDDED,
+    ModelNotFound,
+    context_length,
+    load_tokenizer,
+    resolve_backbone,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class EndpointGenerator(Generator):
+    """Sends our own rendered prompts to /completions, ``endpoint.concurrency`` at a time and fewer while it is slow.
+
+    Prompts are counted with the backbone's tokenizer if it lies here; otherwise the server says which are too long.
+    """
+
+    reproducibility = (
+        "Each sample is asked with its own seed. Whether the same request gets the same answer is the server's affair: "
+        "its batching, its hardware and its version count, and some servers ignore seeds."
+    )
+
+    def __init__(self, config: GenerationConfig) -> None:
+        super().__init__(config)
+        self.retry = RetryPolicy(config.endpoint.max_attempts)
+        self._model = ""
+
+    def open(self) -> None:
+        if httpx.URL(self.config.endpoint.url).userinfo:
+            raise GeneratorError(f"`endpoint.url` holds a password: put it into {self.config.endpoint.api_key_env}")
+        with start_blocking_portal() as portal:
+            served = portal.call(self._served)
+        self._model = self._choose(list(served))
+        self.fingerprint = {"id": self._model, "revision": self.config.revision, "content": None}
+        self.context_length = served.get(self._model)
+        self._open_tokenizer()
+        self.require_template()
+
+    def close(self) -> None:
+        self.tokenizer = None
+
+    def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
+        """The event loop runs in a thread of its own, so that this works where one runs already (a notebook)."""
+        finished: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        with start_blocking_portal() as portal:
+            asking = portal.start_task_soon(self._ask, requests, finished.put)
+            asking.add_done_callback(lambda _: finished.put(None))
+            try:
+                while (outcome := finished.get()) is not None:
+                    yield outcome
+                asking.result()
+            finally:
+                asking.cancel()
+
+    async def _ask(self, requests: Sequence[AnswerRequest], finish: Callable[[Outcome], None]) -> None:
+        waiting = iter(requests)
+
+        async def ask_in_turn() -> None:
+            for request in waiting:
+                finish((request, await api.complete(request)))
+
+        async with self._transport() as transport:
+            api = CompletionsApi(transport, self.config, self._model)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.config.endpoint.concurrency, len(requests))):
+                        group.create_task(ask_in_turn())
+            except ExceptionGroup as errors:
+                # The first is what went wrong; others are requests that met the same before they were cancelled.
+                raise errors.exceptions[0] from None
+
+    async def _served(self) -> dict[str, int | None]:
+        async with self._transport() as transport:
+            return await served_models(transport, self.config)
+
+    def _transport(self) -> Transport:
+        options = self.config.endpoint
+        return Transport(options, os.environ.get(options.api_key_env) or None, self.retry)
+
+    def _choose(self, served: list[str]) -> str:
+        """The model to ask for: the one named, else the backbone, else the only one served."""
+        if self.config.endpoint.model:
+            return self.config.endpoint.model
+        if self.config.backbone in served or not self._backbone_is_a_folder():
+            return self.config.backbone
+        if len(served) == 1:
+            return served[0]
+        names = ", ".join(served[:10]) or "no list of models"
+        raise GeneratorError(f"set `endpoint.model`: {self.config.endpoint.url} offers {names}")
+
+    def _backbone_is_a_folder(self) -> bool:
+        return self.config.backbone == EMBEDDED or Path(self.config.backbone).expanduser().is_dir()
+
+    def _open_tokenizer(self) -> None:
+        """The backbone's tokenizer, unless it isn't here or, left at its default, isn't what the server runs."""
+        if self.config.backbone == EMBEDDED and self.config.endpoint.model not in (None, EMBEDDED):
+            logger.info("`backbone` isn't set: the server of %s counts the tokens", self._model)
+        else:
+            try:
+                path = resolve_backbone(self.config.backbone, self.config.revision)
+            except ModelNotFound as error:
+                logger.info("the server counts the tokens: %s", error)
+            else:
+                self.tokenizer = load_tokenizer(path, self.config.revision)
+                self.context_length = self.context_length or context_length(path, self.config.revision)
+        if self.tokenizer is None and self.config.template == "chat":
+            raise GeneratorError(
+                "the chat template needs the tokenizer of the model that is served: set `backbone` to its directory or "
+                "hub name, or `template: alpaca`"
+            )

@@ -1,0 +1,154 @@
+"""Generator on vLLM in this process: one host, one or several GPUs. vLLM's CPU build serves too."""
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from adg_pipeline.config import GenerationConfig
+from adg_pipeline.resources.generators.base import (
+    Answer,
+    AnswerError,
+    AnswerRequest,
+    Generator,
+    GeneratorError,
+    Outcome,
+)
+from adg_pipeline.resources.models import load_tokenizer, loading_revision, model_fingerprint, resolve_backbone
+
+# Without a GPU vLLM must run in this process, its cache must be told a size (GiB), and its threads must not be bound to
+# cores: bound, they came out 14 times slower where cores are shared.
+_CPU_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
+
+
+class VllmGenerator(Generator):
+    """Keeps the engine filled: as requests finish others take their place, so that no batch waits for its longest."""
+
+    def __init__(self, config: GenerationConfig) -> None:
+        super().__init__(config)
+        self._llm: Any = None
+
+    def open(self) -> None:
+        if self.config.dtype == "float64":
+            raise GeneratorError("vLLM has no float64: set `dtype` to auto, float32, bfloat16 or float16")
+        path = resolve_backbone(self.config.backbone, self.config.revision)
+        revision = loading_revision(path, self.config.revision)
+        self.fingerprint = model_fingerprint(path, self.config.revision)
+        self.tokenizer = load_tokenizer(path, self.config.revision)
+        self.require_template()
+        device = self._prepare()
+
+        from vllm import LLM
+
+        options = self.config.vllm
+        on_cpu = device == "cpu"
+        # vLLM's own auto turns float32 weights into half precision, which a CPU gains nothing from.
+        dtype = "float32" if on_cpu and self.config.dtype == "auto" else self.config.dtype
+        self._llm = LLM(
+            path,
+            revision=revision,
+            tokenizer_revision=revision,
+            dtype=dtype,
+            load_format="safetensors",
+            trust_remote_code=False,
+            tensor_parallel_size=options.tensor_parallel,
+            gpu_memory_utilization=options.gpu_memory_utilization,
+            max_model_len=options.max_model_len,
+            enforce_eager=options.enforce_eager,
+            # After a prompt's first part vLLM rewinds the sample's random stream, which a CPU's generator can't.
+            enable_chunked_prefill=False if on_cpu else None,
+        )
+        self.context_length = self._llm.llm_engine.model_config.max_model_len
+        self.reproducibility = (
+            "Each sample has its own seed, and vLLM's batch-invariant mode gives it the same answer in any batch."
+            if options.batch_invariant
+            else "Each sample has its own seed, but the rounding of a batch can change a draw: set `vllm.batch_invariant` "
+            "on a GPU that has it, for the same answers in any batch."
+        )
+
+    def close(self) -> None:
+        if self._llm is None:
+            return
+        self._llm.llm_engine.engine_core.shutdown()
+        self._llm = None
+        gc.collect()
+
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        cleanup_dist_env_and_memory()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity, "batch_invariant": self.config.vllm.batch_invariant}
+
+    def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
+        from vllm import TokensPrompt
+
+        engine = self._llm.llm_engine
+        room = self.config.batch_size * self.config.samples
+        waiting = zip(requests, self.encode([request.prompt for request in requests]), strict=True)
+        in_flight: dict[str, AnswerRequest] = {}
+        try:
+            while True:
+                # The condition order matters: `next` must not take a request that has no room.
+                while len(in_flight) < room and (following := next(waiting, None)) is not None:
+                    request, ids = following
+                    in_flight[request.request_id] = request
+                    engine.add_request(
+                        request.request_id, TokensPrompt(prompt_token_ids=ids), self._sampling(request.seed)
+                    )
+                if not in_flight:
+                    return
+                for output in engine.step():
+                    if output.finished:
+                        yield in_flight.pop(output.request_id), _outcome(output)
+        finally:
+            engine.abort_request(list(in_flight))
+
+    def _sampling(self, seed: int) -> Any:
+        """Sampling of one answer. With n > 1 vLLM would seed the samples with seed, seed + 1, …: neighbours share them."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            n=1,
+            seed=seed,
+            temperature=self.config.temperature,
+            top_p=self.config.top_p,
+            top_k=self.config.top_k or -1,
+            max_tokens=self.config.max_new_tokens,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _prepare(self) -> str:
+        """Set vLLM's environment, which it reads when imported; return the kind of device it runs on."""
+        import torch
+
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        if self.config.vllm.batch_invariant:
+            os.environ["VLLM_BATCH_INVARIANT"] = "1"
+        if not torch.cuda.is_available():
+            for name, value in _CPU_ENVIRONMENT.items():
+                os.environ.setdefault(name, value)
+        try:
+            from vllm.platforms import current_platform
+        except ImportError as error:
+            raise GeneratorError(f"vLLM can't be imported ({error}): pip install 'adg-pipeline[vllm]'") from error
+        if not current_platform.device_type:
+            raise GeneratorError(
+                "this vLLM is a GPU build and finds no GPU: run where there is one, use vLLM's CPU build, "
+                "or set `engine` to transformers or endpoint"
+            )
+        return str(current_platform.device_type)
+
+
+def _outcome(output: Any) -> Answer | AnswerError:
+    completion = output.outputs[0]
+    if completion.finish_reason not in ("stop", "length"):
+        return AnswerError(f"vLLM ended the request with {completion.finish_reason!r}")
+    prompt_tokens = len(output.prompt_token_ids)
+    return Answer(completion.text, completion.finish_reason, len(completion.token_ids), prompt_tokens)

@@ -1,0 +1,124 @@
+"""Subsets as trainers read them."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from adg_pipeline.config import RawPoolConfig
+from adg_pipeline.formats.convert import convert
+from adg_pipeline.formats.exports import export_subset
+from adg_pipeline_tests.formats.reading import alpaca, convert_file
+
+RECORDS = [
+    alpaca("Translate.", "Größe", input="size", id=1),
+    alpaca("And now?", "Four.", history=[["2 + 1?", "Three."]], system="Be brief.", id=2),
+    {
+        "instruction": "unused",
+        "output": "unused",
+        "id": 3,
+        "conversations": [
+            {"from": "gpt", "value": "Hello!"},
+            {"from": "human", "value": "Weather?"},
+            {"from": "human", "value": "In Rome."},
+            {"from": "function_call", "value": "{}"},
+            {"from": "observation", "value": "sunny"},
+            {"from": "gpt", "value": "Sunny."},
+        ],
+    },
+]
+
+
+@pytest.fixture
+def subset(tmp_path):
+    """Raw-pool rows of every kind, with the columns that a selection adds."""
+    tables = []
+    for number, record in enumerate(RECORDS):
+        pool = tmp_path / f"{number}.jsonl"
+        pool.write_text(json.dumps(record), "utf-8")
+        convert(pool, tmp_path / "table.parquet", tmp_path / "rejects.jsonl", RawPoolConfig(), source="s")
+        tables.append(pq.read_table(tmp_path / "table.parquet"))
+    path = tmp_path / "subset.parquet"
+    pq.write_table(pa.concat_tables(tables).append_column("score", pa.array([0.3, 0.2, 0.1])), path)
+    return path
+
+
+def test_alpaca_keeps_the_turns_of_a_conversation_in_its_history(subset, tmp_path):
+    (path,) = export_subset(subset, "alpaca", tmp_path / "out")
+    single, multi, tools = json.loads(path.read_text("utf-8"))
+    assert single == {**RECORDS[0], "id": "1", "system": "", "history": []}
+    assert multi == {**RECORDS[1], "id": "2", "input": ""}
+    assert tools["history"] == [["", "Hello!"], ["Weather?\n\nIn Rome.", "{}"]]
+    assert (tools["instruction"], tools["output"]) == ("sunny", "Sunny.")
+
+
+def test_an_alpaca_export_read_again_is_the_same_pool(subset, tmp_path):
+    (path,) = export_subset(subset, "alpaca", tmp_path / "out")
+    rows = pq.read_table(subset).to_pylist()[:2]
+    again = convert_file(path).examples[:2]
+    for column in ("example_id", "content_hash", "messages"):
+        assert [row[column] for row in again] == [row[column] for row in rows]
+
+
+def test_messages_hold_every_turn(subset, tmp_path):
+    (path,) = export_subset(subset, "messages", tmp_path / "out")
+    single, multi, tools = map(json.loads, path.read_text("utf-8").splitlines())
+    assert single["messages"] == [
+        {"role": "user", "content": "Translate.\nsize"},
+        {"role": "assistant", "content": "Größe"},
+    ]
+    assert [turn["role"] for turn in multi["messages"]] == ["system", "user", "assistant", "user", "assistant"]
+    assert [turn["role"] for turn in tools["messages"]][-2:] == ["tool", "assistant"]
+    assert single["id"] == "1"
+
+
+def test_parquet_is_the_subset_with_all_its_columns(subset, tmp_path):
+    (path,) = export_subset(subset, "parquet", tmp_path / "out", name="best")
+    assert path.name == "best.parquet"
+    assert pq.read_table(path).equals(pq.read_table(subset))
+
+
+def test_llamafactory_conversations_alternate_as_it_demands(subset, tmp_path):
+    data, info = export_subset(subset, "llamafactory", tmp_path / "out")
+    records = json.loads(data.read_text("utf-8"))
+    for record in records:
+        tags = [turn["from"] for turn in record["conversations"]]
+        assert len(tags) % 2 == 0
+        assert all(tag in ("human", "observation") for tag in tags[::2])
+        assert all(tag == "gpt" for tag in tags[1::2])
+    assert [record["system"] for record in records] == ["", "Be brief.", ""]
+    assert records[0]["conversations"][0]["value"] == "Translate.\nsize"
+    entry = json.loads(info.read_text())["adg_subset"]
+    assert entry["formatting"] == "sharegpt"
+    assert (info.parent / entry["file_name"]) == data
+    assert set(entry["columns"].values()) <= set(records[0])
+
+
+def test_other_entries_of_dataset_info_stay(subset, tmp_path):
+    info = tmp_path / "dataset_info.json"
+    info.write_text('{"mine": {"file_name": "mine.json"}}')
+    export_subset(subset, "llamafactory", tmp_path)
+    assert set(json.loads(info.read_text())) == {"mine", "adg_subset"}
+    info.write_text("[")
+    with pytest.raises(ValueError, match=r"dataset_info\.json"):
+        export_subset(subset, "llamafactory", tmp_path)
+
+
+def test_an_unknown_format_names_the_known_ones(subset, tmp_path):
+    with pytest.raises(ValueError, match="alpaca, messages, parquet, llamafactory"):
+        export_subset(subset, "csv", tmp_path)  # type: ignore[arg-type]
+
+
+def test_an_empty_subset_gives_valid_files(subset, tmp_path):
+    empty = tmp_path / "empty.parquet"
+    pq.write_table(pq.read_table(subset).slice(0, 0), empty)
+    assert json.loads(export_subset(empty, "alpaca", tmp_path)[0].read_text()) == []
+    assert export_subset(empty, "messages", tmp_path)[0].read_text() == ""
+
+
+def test_real_conversations_survive_an_alpaca_export(shared, tmp_path):
+    table, rejects = tmp_path / "table.parquet", tmp_path / "rejects.jsonl"
+    convert(shared / "data" / "pools" / "lima.json", table, rejects, RawPoolConfig())
+    (path,) = export_subset(table, "alpaca", tmp_path)
+    assert convert_file(path).examples == [{**row, "source": "adg_subset"} for row in pq.read_table(table).to_pylist()]

@@ -1,0 +1,246 @@
+"""The endpoint generator against a server that misbehaves."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adg_pipeline.config import EndpointOptions, GenerationConfig
+from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, GeneratorError
+from adg_pipeline.resources.generators.endpoint import EndpointGenerator
+from adg_pipeline.resources.generators.retry import RetryPolicy
+
+from . import faulty_server
+from .faulty_server import FaultyServer, answer, models, slow, status
+
+KEY = "sk-very-secret"
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with faulty_server.serve() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADG_ENDPOINT_API_KEY", KEY)
+
+
+def opened(server: FaultyServer, backbone: str = "someone/tiny", **options: Any) -> EndpointGenerator:
+    """A generator that waits for milliseconds where another would wait for seconds."""
+    settings = {"url": server.url, "model": "tiny", "max_attempts": 4, "timeout_seconds": 5.0, "concurrency": 4}
+    values = {name: options.pop(name) for name in list(options) if name in EndpointOptions.model_fields}
+    endpoint = EndpointOptions(**{**settings, **values})
+    generator = EndpointGenerator(GenerationConfig(engine="endpoint", backbone=backbone, endpoint=endpoint, **options))
+    generator.retry = RetryPolicy(endpoint.max_attempts, base_seconds=0.001, cap_seconds=0.5)
+    return generator
+
+
+def requests(count: int) -> list[AnswerRequest]:
+    return [AnswerRequest(f"row-{n}", 0, f"prompt {n}", n, str(n)) for n in range(count)]
+
+
+def ask(generator: EndpointGenerator, count: int = 1) -> dict[str, Answer | AnswerError]:
+    with generator:
+        return {request.request_id: outcome for request, outcome in generator.generate(requests(count))}
+
+
+def test_every_request_is_answered_with_its_own_seed(server: FaultyServer) -> None:
+    had = ask(opened(server, temperature=1.4, top_p=0.9, top_k=50, max_new_tokens=256), 40)
+    assert had == {str(n): Answer(f"prompt {n}/{n}", "stop", 3, 7) for n in range(40)}
+    assert server.bodies[0] | {"prompt": "", "seed": 0} == {
+        "model": "tiny", "prompt": "", "seed": 0, "n": 1, "max_tokens": 256, "temperature": 1.4, "top_p": 0.9,
+        "top_k": 50, "min_p": 0.0, "repetition_penalty": 1.0,
+    }  # fmt: skip
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_no_more_requests_in_flight_than_allowed(server: FaultyServer) -> None:
+    server.fault = slow(0.02)
+    ask(opened(server, concurrency=3), 20)
+    assert server.most_in_flight == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(429),
+        status(500),
+        status(503, Retry_After="0.01"),
+        lambda handler: handler.cut(),
+        lambda handler: handler.reply(200, b"<html>busy</html>"),
+        lambda handler: handler.reply(200, b"[]"),
+        lambda handler: handler.reply(200, {"choices": []}),
+        lambda handler: handler.reply(200, {"choices": [{"text": None}]}),
+        lambda handler: handler.reply(200, {"choices": None}),
+    ],
+    ids=["429", "500", "503", "cut", "not-json", "not-object", "fewer-choices", "no-text", "no-choices"],
+)
+def test_passing_fault_is_asked_again(server: FaultyServer, fault: faulty_server.Fault) -> None:
+    server.faults = [fault, fault]
+    assert ask(opened(server)) == {"0": Answer("prompt 0/0", "stop", 3, 7)}
+    assert len(server.bodies) == 3
+
+
+def test_lasting_fault_fails_that_request_with_its_reason(server: FaultyServer) -> None:
+    server.fault = status(500, "out of paper")
+    assert ask(opened(server)) == {"0": AnswerError("HTTP 500: out of paper (after 4 attempts)")}
+    assert len(server.bodies) == 4
+
+
+def test_reply_past_the_time_limit_is_asked_again(server: FaultyServer) -> None:
+    server.faults = [slow(0.6)]
+    assert ask(opened(server, timeout_seconds=0.3)) == {"0": Answer("prompt 0/0", "stop", 3, 7)}
+
+
+def test_empty_answer_is_an_answer(server: FaultyServer) -> None:
+    server.fault = lambda handler: handler.reply(200, {"choices": [{"text": "", "finish_reason": "stop"}]})
+    assert ask(opened(server)) == {"0": Answer("", "stop", None, None)}
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_refused_key_stops_at_once_and_is_not_shown(
+    server: FaultyServer, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.fault = status(code, f"wrong key {KEY}")
+    with pytest.raises(GeneratorError, match=r"check the key in ADG_ENDPOINT_API_KEY.*wrong key \*\*\*") as caught:
+        ask(opened(server, concurrency=1), 50)
+    assert len(server.bodies) == 1
+    assert KEY not in str(caught.value) + caplog.text
+
+
+def test_missing_key_names_the_variable(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ADG_ENDPOINT_API_KEY")
+    server.on_models = status(401)
+    with pytest.raises(GeneratorError, match="put a key into ADG_ENDPOINT_API_KEY"):
+        opened(server).open()
+
+
+def test_missing_model_stops_at_once(server: FaultyServer) -> None:
+    server.fault = status(404, "The model `tiny` does not exist.")
+    with pytest.raises(GeneratorError, match=r"no completions for model 'tiny' \(HTTP 404\): correct `endpoint.model`"):
+        ask(opened(server, concurrency=1), 50)
+    assert len(server.bodies) == 1
+
+
+def test_used_up_quota_is_not_waited_for(server: FaultyServer) -> None:
+    server.fault = lambda handler: handler.reply(429, {"error": {"message": "pay", "code": "insufficient_quota"}})
+    with pytest.raises(GeneratorError, match="quota"):
+        ask(opened(server))
+    assert len(server.bodies) == 1
+
+
+def test_what_finished_before_the_stop_is_handed_over(server: FaultyServer) -> None:
+    server.faults = [answer, answer, status(401)]
+    had = []
+    with opened(server, concurrency=1) as generator, pytest.raises(GeneratorError):
+        had += list(generator.generate(requests(1)))
+        for outcome in generator.generate(requests(10)):
+            had.append(outcome)
+    assert len(had) == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 128 tokens. However, you requested 300 tokens",
+        "the request exceeds the available context size, try increasing it",
+        "context_length_exceeded",
+    ],
+)
+def test_server_that_finds_a_prompt_too_long_is_believed(server: FaultyServer, message: str) -> None:
+    server.fault = status(400, message)
+    assert ask(opened(server)) == {"0": AnswerError(message, "prompt_too_long")}
+    assert len(server.bodies) == 1
+
+
+def test_other_bad_request_fails_without_another_attempt(server: FaultyServer) -> None:
+    server.fault = status(400, "the prompt offends our policy")
+    assert ask(opened(server)) == {"0": AnswerError("HTTP 400: the prompt offends our policy")}
+    assert len(server.bodies) == 1
+
+
+def refuse(*fields: str) -> faulty_server.Fault:
+    def reply(handler: faulty_server.Handler) -> None:
+        for name in fields:
+            if name in handler.body:
+                return handler.reply(400, {"error": f"Unrecognized request argument supplied: {name}"})
+        return answer(handler)
+
+    return reply
+
+
+def test_fields_a_server_does_not_know_are_left_out_from_then_on(server: FaultyServer) -> None:
+    server.fault = refuse("min_p", "repetition_penalty", "top_k")
+    had = ask(opened(server, top_k=0, concurrency=1), 10)
+    assert all(isinstance(outcome, Answer) for outcome in had.values())
+    assert len(server.bodies) == 13
+
+
+def test_top_k_that_is_asked_for_is_not_given_up_silently(server: FaultyServer) -> None:
+    server.fault = refuse("top_k")
+    with pytest.raises(GeneratorError, match=r"doesn't take top_k .*: set `top_k: 0`"):
+        ask(opened(server, top_k=50))
+
+
+def test_overload_lowers_the_requests_in_flight(server: FaultyServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server.faults = [status(429)] * 16
+    server.fault = slow(0.01)
+    had = ask(opened(server, concurrency=16), 60)
+    assert all(isinstance(outcome, Answer) for outcome in had.values())
+    assert "at most 8 requests in flight" in caplog.text
+
+
+def test_leaving_early_drops_the_rest(server: FaultyServer) -> None:
+    server.fault = slow(0.02)
+    with opened(server, concurrency=2) as generator:
+        outcomes = generator.generate(requests(100))
+        next(outcomes)
+        outcomes.close()  # type: ignore[attr-defined]
+    assert len(server.bodies) < 20
+
+
+def test_server_that_is_down_is_named(server: FaultyServer) -> None:
+    with pytest.raises(GeneratorError, match=r"127\.0\.0\.1:9/v1 can't be reached: ConnectError"):
+        opened(server, url="http://127.0.0.1:9/v1").open()
+
+
+def test_password_in_the_url_is_refused(server: FaultyServer) -> None:
+    with pytest.raises(GeneratorError, match="put it into ADG_ENDPOINT_API_KEY") as caught:
+        opened(server, url="http://me:hunter2@127.0.0.1/v1").open()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_server_without_a_list_of_models_is_asked_for_the_one_named(server: FaultyServer) -> None:
+    server.on_models = status(404)
+    assert len(ask(opened(server))) == 1
+
+
+def test_only_model_served_is_the_backbone_that_lies_here(server: FaultyServer, tiny_llama: str) -> None:
+    server.on_models = models("somewhere/else", context_length=64)
+    with opened(server, backbone=tiny_llama, model=None) as generator:
+        list(generator.generate(requests(1)))
+        assert generator.context_length == 64
+        assert generator.count_tokens(["one two"]) == [len(generator.tokenizer("one two").input_ids)]
+    assert server.bodies[0]["model"] == "somewhere/else"
+
+
+def test_choice_between_several_models_is_the_users(server: FaultyServer, tiny_llama: str) -> None:
+    server.on_models = models("one", "two")
+    with pytest.raises(GeneratorError, match=r"set `endpoint.model`: .* offers one, two"):
+        opened(server, backbone=tiny_llama, model=None).open()
+
+
+def test_prompts_are_not_counted_with_another_models_tokenizer(server: FaultyServer) -> None:
+    with opened(server, backbone="embedded") as generator:
+        assert generator.count_tokens(["one"]) is None
+        assert generator.context_length is None
+
+
+def test_chat_template_needs_the_tokenizer(server: FaultyServer) -> None:
+    with pytest.raises(GeneratorError, match="set `backbone` to its directory"):
+        opened(server, template="chat").open()

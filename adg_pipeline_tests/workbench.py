@@ -1,0 +1,128 @@
+"""A small pipeline of its own for a test: pool, store and Dagster instance in a temporary folder, driven by `adg`."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+
+from adg_pipeline.cli import main
+from adg_pipeline.resources.store import Store
+
+# Short answers and few bins, so that a run takes seconds; otherwise the defaults.
+SMALL: dict[str, dict[str, Any]] = {
+    "generations": {"max_new_tokens": 12},
+    "semantic_bins": {"examples_per_bin": 10},
+    "selected_subset": {"budget": 12},
+    "finetuned_checkpoint": {"max_steps": 2, "batch_size": 2, "gradient_accumulation": 1, "threads": 1},
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a call of `adg` left: exit code, and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Workbench:
+    """Folders of one pipeline, and `adg` on them."""
+
+    folder: Path
+    capture: pytest.CaptureFixture[str]
+    settings: dict[str, dict[str, Any]] = field(default_factory=lambda: {key: dict(value) for key, value in SMALL.items()})
+
+    def __post_init__(self) -> None:
+        self.pool.mkdir(parents=True, exist_ok=True)
+        self.write_settings()
+
+    @property
+    def store(self) -> Store:
+        return Store(data_dir=str(self.folder / "data"))
+
+    @property
+    def pool(self) -> Path:
+        return self.folder / "data" / "pool"
+
+    def write_settings(self) -> None:
+        (self.folder / "adg.yaml").write_text(yaml.safe_dump(self.settings), encoding="utf-8")
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "ADG_DATA_DIR": str(self.folder / "data"),
+            "ADG_CONFIG": str(self.folder / "adg.yaml"),
+            "DAGSTER_HOME": str(self.folder / "dagster"),
+            "HF_HUB_OFFLINE": "1",
+        }
+
+    def adg(self, *arguments: str) -> Output:
+        """Call the command line in this process."""
+        self.capture.readouterr()
+        code = 0
+        with _environment(self.environment()):
+            try:
+                main(list(arguments))
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+        out, err = self.capture.readouterr()
+        return Output(code, out, err)
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        with _environment(self.environment()), dg.DagsterInstance.get() as instance:
+            yield instance
+
+    def add(self, name: str, records: list[dict[str, Any]]) -> Path:
+        """Put a file into the pool by a rename, as a careful user would."""
+        path = self.pool / f"{name}.jsonl"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        temporary.replace(path)
+        return path
+
+    def subset(self, selector: str = "adg") -> list[str]:
+        """Ids of the subset, best first."""
+        frame = pl.read_parquet(self.store.selection_dir(selector) / "subset.parquet")
+        return frame.sort("rank")["example_id"].to_list()
+
+    def stamps(self, asset: str) -> dict[str, str]:
+        """When each shard of an asset was last written."""
+        shards = self.store.shards(asset)
+        return {shard: f"{self.store.required_provenance(asset, shard)}" for shard in shards}
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def records(count: int, first: int = 0) -> list[dict[str, str]]:
+    """Alpaca records of the embedded world, the same for the same numbers."""
+    from itertools import islice
+
+    from adg_pipeline.demo.pool import pool_records
+
+    return list(islice(pool_records(seed=7), first, first + count))
