@@ -69,14 +69,11 @@ def pool_add(
     added: list[Any] = []
     for file in files:
         progress = ProgressLog(say, str(file), "bytes")
-        added += add_to_pool(
-            file,
-            store.pool_dir,
-            rows_per_shard=rows_per_shard,
-            limit=limit,
-            config=settings.raw_pool,
-            progress=progress,
-        )
+        written = add_to_pool(file, store.pool_dir, rows_per_shard, limit, config=settings.raw_pool, progress=progress)
+        counts = written[0].summary
+        reasons = "".join(f"; {number} × {reason}" for reason, number in counts.reasons.items())
+        say(f"{file}: {counts.read} read = {counts.accepted} accepted + {counts.rejected} rejected{reasons}")
+        added += written
     if as_json:
         click.echo(json.dumps([{**asdict(shard), "path": str(shard.path)} for shard in added]))
         return
@@ -131,8 +128,8 @@ def run(
     as_json: bool,
 ) -> None:
     """Bring everything up to date: shards, scores, bins, subset. What is up to date is not computed again."""
-    from adg_pipeline.instance import open_instance
     from adg_pipeline.algorithms.selectors import SELECTORS
+    from adg_pipeline.instance import open_instance
     from adg_pipeline.runner import Runner, RunReport
 
     unknown = set(selectors) - set(SELECTORS)

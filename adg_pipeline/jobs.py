@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from adg_pipeline.partitions import pool_shards, selectors
+from adg_pipeline.partitions import pool_shards
 from adg_pipeline.plan import SHARD_ASSETS
 from adg_pipeline.resources.store import Store
 from adg_pipeline.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, SHARDS_JOB
@@ -10,19 +10,16 @@ from adg_pipeline.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, 
 shards_job = dg.define_asset_job(
     SHARDS_JOB,
     selection=dg.AssetSelection.assets(*SHARD_ASSETS),
-    partitions_def=pool_shards,
     description="Everything that is computed per shard, from the pool file to its scores.",
 )
 selection_job = dg.define_asset_job(
     SELECTION_JOB,
     selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
-    partitions_def=selectors,
     description="Semantic bins and the subset of one selector.",
 )
 checkpoint_job = dg.define_asset_job(
     CHECKPOINT_JOB,
     selection=dg.AssetSelection.assets("finetuned_checkpoint"),
-    partitions_def=selectors,
     description="The backbone fine-tuned on the subset of one selector.",
 )
 

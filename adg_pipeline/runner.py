@@ -66,7 +66,7 @@ class Runner:
             self.compute(todo)
             states = self.states()
             left = [shard for shard, state in states.items() if state.needs_work]
-            report.shards_computed += sorted(set(todo) - set(left))
+            report.shards_computed += [shard for shard in todo if states[shard].current]
             if len(left) == len(todo):
                 report.failed.append(f"{len(left)} shards could not be computed: {', '.join(left[:5])}")
                 break

@@ -44,7 +44,7 @@ def convert_here(path: Path) -> None:
     from adg_pipeline.formats.convert import convert
 
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     summary = convert(path, path.with_suffix(".parquet"), path.with_suffix(".rejects"), RawPoolConfig())
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -53,6 +53,7 @@ def convert_here(path: Path) -> None:
         "read": summary.read,
         "accepted": summary.accepted,
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
         "megabytes_per_second": round(summary.bytes / seconds / 1e6, 1),
         "records_per_second": round(summary.read / seconds),
         "peak_rss_mib": round(peak),

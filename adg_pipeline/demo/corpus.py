@@ -8,6 +8,8 @@ from adg_pipeline.demo.generic_text import everyday_exchange
 from adg_pipeline.demo.questions import open_ended_question, skill_question
 from adg_pipeline.demo.skills import BARELY_KNOWN, KNOWN, Skill
 
+_MEANINGS = (0.3, 0.4, 0.3)  # how often an ambiguous phrase means its skill, the next one in the list, the one after
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -24,16 +26,16 @@ class Mixture:
     """Shares of the corpus; the rest asks for known skills.
 
     ``practised``: barely known skills in the wording that pools don't use, answered rightly. ``ambiguous``: in the
-    pools' wording, answered by any one of the barely known skills. So the backbone's samples disagree there, and a few
-    examples suffice to settle what is meant: a model of under a million parameters can't learn a new procedure from
-    a few dozen examples, but it can learn which one a phrase asks for.
+    pools' wording, answered by the right skill or by one of two rivals. So the backbone's samples disagree there, and
+    a few examples settle what is meant: a model of under a million parameters can't learn a new procedure from a few
+    dozen examples, but it can learn which one a phrase asks for.
     """
 
-    practised: float = 0.27
-    ambiguous: float = 0.12
+    practised: float = 0.25
+    ambiguous: float = 0.15
     open_ended: float = 0.10
     everyday: float = 0.08
-    chat: float = 0.10
+    chat: float = 0.15
 
 
 def exchanges(seed: int, mixture: Mixture) -> Iterator[Exchange]:
@@ -58,7 +60,9 @@ def exchanges(seed: int, mixture: Mixture) -> Iterator[Exchange]:
 def _skill(kind: str, stream: random.Random) -> Skill:
     if kind == "known":
         return stream.choice(KNOWN)
-    skill = stream.choice(BARELY_KNOWN)
+    place = stream.randrange(len(BARELY_KNOWN))
+    skill = BARELY_KNOWN[place]
     if kind == "practised":
         return replace(skill, phrasings=skill.practised)
-    return replace(skill, answer=stream.choice(BARELY_KNOWN).answer)
+    meant = [BARELY_KNOWN[(place + step) % len(BARELY_KNOWN)] for step in range(len(_MEANINGS))]
+    return replace(skill, answer=stream.choices(meant, _MEANINGS)[0].answer)

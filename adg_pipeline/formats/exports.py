@@ -40,10 +40,10 @@ def export_subset(subset: Path, format: ExportFormat, out_dir: Path, name: str =
         copy_in_place(subset, target)
         return [target]
     if format == "messages":
-        write_atomically(target, lambda temporary: _write(temporary, _records(subset, _as_messages), "", "\n", "\n"))
+        write_atomically(target, lambda temporary: _write_lines(temporary, _records(subset, _as_messages)))
         return [target]
     record = _as_alpaca if format == "alpaca" else _as_sharegpt
-    write_atomically(target, lambda temporary: _write(temporary, _records(subset, record), "[\n", ",\n", "\n]\n"))
+    write_atomically(target, lambda temporary: _write_array(temporary, _records(subset, record)))
     return [target] if format == "alpaca" else [target, _register(out_dir / "dataset_info.json", name, target.name)]
 
 
@@ -54,12 +54,18 @@ def _records(subset: Path, record: Callable[[Mapping[str, Any]], dict[str, Any]]
                 yield record(row)
 
 
-def _write(path: Path, records: Iterator[dict[str, Any]], opening: str, between: str, closing: str) -> None:
+def _write_lines(path: Path, records: Iterator[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(opening)
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _write_array(path: Path, records: Iterator[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("[")
         for place, record in enumerate(records):
-            file.write((between if place else "") + json.dumps(record, ensure_ascii=False))
-        file.write(closing)
+            file.write((",\n" if place else "\n") + json.dumps(record, ensure_ascii=False))
+        file.write("\n]\n")
 
 
 def _as_messages(row: Mapping[str, Any]) -> dict[str, Any]:

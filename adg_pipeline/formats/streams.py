@@ -18,6 +18,8 @@ from adg_pipeline.progress import Progress
 Compression = Literal["none", "gzip", "zstd"]
 
 CHUNK_BYTES = 1 << 20
+# Arrow loses what it has of a read that meets the end of cut data, so compressed data is read in small pieces.
+PIECE_BYTES = 1 << 13
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 # UTF-32 before UTF-16: the little-endian mark of the one begins with that of the other.
 _WIDE = {
@@ -43,27 +45,33 @@ def compression_of(path: Path) -> Compression:
 
 
 def read_chunks(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
-    """The text in chunks of about a MiB. `progress` gets (bytes of the file read, its size).
+    """The text in chunks of at most a MiB. `progress` gets (bytes of the file read, its size) once per MiB.
 
     Raises StreamBroken where compressed or UTF-16 data is cut short or damaged, after the chunks before the break.
     """
     with path.open("rb") as file:
         total = os.fstat(file.fileno()).st_size
+        reported = 0
         for chunk in _as_utf8(_decompressed(file, compression_of(path))):
-            if progress is not None:
-                progress(file.tell(), total)
+            done = file.tell()
+            if progress is not None and (done - reported >= CHUNK_BYTES or done >= total):
+                progress(done, total)
+                reported = done
             yield chunk
 
 
 def _decompressed(file: BinaryIO, compression: Compression) -> Iterator[bytes]:
     if compression == "none":
-        while chunk := file.read(CHUNK_BYTES):
+        # Only what was there at the start: one might run after a growing file for ever. `convert` tells that it grew.
+        left = os.fstat(file.fileno()).st_size
+        while chunk := file.read(min(CHUNK_BYTES, left)):
+            left -= len(chunk)
             yield chunk
         return
     # Arrow's streams, since zstandard's own reader takes a cut file for a complete one.
     stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression)
     try:
-        while chunk := stream.read(CHUNK_BYTES):
+        while chunk := stream.read(min(CHUNK_BYTES, PIECE_BYTES)):
             yield chunk
     except OSError as error:
         if error.errno is not None:  # the disk's fault, not the data's
@@ -73,6 +81,8 @@ def _decompressed(file: BinaryIO, compression: Compression) -> Iterator[bytes]:
 
 def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     first = next(chunks, b"")
+    if not first:
+        return
     encoding = next((name for mark, name in _WIDE.items() if first.startswith(mark)), None)
     if encoding is None:
         yield first.removeprefix(codecs.BOM_UTF8)

@@ -25,9 +25,10 @@ class GeneratorFactory(dg.ConfigurableResource):
     @contextmanager
     def open(self, config: GenerationConfig) -> Iterator[Generator]:
         count = 0 if config.engine == "endpoint" or config.device == "cpu" else 1
-        with self.gpus.lease(config.vllm.tensor_parallel if config.engine == "vllm" else count):
-            with open_generator(config) as generator:
-                yield generator
+        if config.engine == "vllm":
+            count = config.vllm.tensor_parallel
+        with self.gpus.lease(count), _no_progress_bars(), open_generator(config) as generator:
+            yield generator
 
 
 class EmbedderFactory(dg.ConfigurableResource):
@@ -39,6 +40,23 @@ class EmbedderFactory(dg.ConfigurableResource):
 
     @contextmanager
     def open(self, config: EmbeddingConfig) -> Iterator[Embedder]:
-        with self.gpus.lease(0 if config.device == "cpu" else 1):
-            with open_embedder(config, self.backbone, self.revision) as embedder:
-                yield embedder
+        with (
+            self.gpus.lease(0 if config.device == "cpu" else 1),
+            _no_progress_bars(),
+            open_embedder(config, self.backbone, self.revision) as embedder,
+        ):
+            yield embedder
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """The model libraries' bars would flood the event log, which has lines of our own instead."""
+    from transformers.utils import logging
+
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()

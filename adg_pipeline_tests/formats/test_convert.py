@@ -124,7 +124,7 @@ def test_a_long_file_is_not_held_in_memory(tmp_path, outputs):
 @pytest.mark.parametrize(
     "records",
     [
-        [alpaca(id=1), alpaca("b", id=2, source="s"), alpaca("c", output="", id=3)],
+        [alpaca(id=1, source="s"), alpaca("b", id=2), alpaca("c", output="", id=3)],
         [{"conversations": TURNS, "id": "x"}, {"conversations": TURNS[:2], "id": "y"}],
         [{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}],
         [{"instruction": "i", "instances": [{"input": "x", "output": "y"}, {"input": "z", "output": "y"}], "id": "s"}],
@@ -158,5 +158,5 @@ def test_parquet_without_a_known_column_names_those_it_has(tmp_path):
     import pyarrow as pa
 
     pq.write_table(pa.table({"text": ["x"], "vector": [[1.0]]}), tmp_path / "pool.parquet")
-    with pytest.raises(PoolFileError, match="text.*vector"):
+    with pytest.raises(PoolFileError, match=r"text.*vector"):
         convert_file(tmp_path / "pool.parquet")

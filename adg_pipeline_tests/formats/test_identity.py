@@ -56,7 +56,7 @@ def test_equal_texts_under_two_ids_are_two_examples():
 
 
 def test_of_one_id_with_differing_contents_the_same_one_is_kept_in_every_order():
-    records = [alpaca("a", id=7), alpaca("b", id=7), alpaca("c", id=7), alpaca("a", id=7), alpaca("d", id=8)]
+    records = [alpaca("a", id=7), alpaca("b", id=7), alpaca("a", id=7), alpaca("d", id=8)]
     kept, fingerprints = set(), set()
     for order in itertools.permutations(records):
         converted = convert_records(*order)

@@ -31,10 +31,10 @@ def test_compression_is_seen_in_the_bytes_and_not_in_the_name(pack):
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_cut_compressed_lines_give_what_came_before_and_one_rejection(pack):
-    text = "".join(json.dumps(alpaca(f"{number} {hash(str(number))}")) + "\n" for number in range(50_000)).encode()
+    text = "".join(json.dumps(alpaca(f"{number} {number * 7919 % 104729}")) + "\n" for number in range(15_000)).encode()
     packed = pack(text)
     converted = convert_bytes(packed[: len(packed) * 2 // 3])
-    assert 1000 < converted.summary.accepted < 50_000
+    assert 1000 < converted.summary.accepted < 15_000
     assert converted.summary.reasons == {"broken file": 1}
     assert "cut short" in converted.reasons[0]
     assert converted.rejects[0]["record"] == converted.summary.accepted + 1
@@ -87,7 +87,8 @@ def test_a_record_over_the_limit_is_rejected_with_its_place_and_the_next_one_rea
 @pytest.mark.parametrize("text", [r'"\ud800"', r'"x\udc00y"'])
 def test_a_lone_surrogate_is_rejected_wherever_it_stands(text):
     bad = [f'{{"instruction": {text}, "output": "x"}}', f'{{"instruction": "i", "output": "o", "id": {text}}}']
-    for container in ("[%s]" % ",".join([json.dumps(alpaca()), *bad]), "\n".join([json.dumps(alpaca()), *bad])):
+    records = [json.dumps(alpaca()), *bad]
+    for container in (f"[{','.join(records)}]", "\n".join(records)):
         converted = convert_bytes(container.encode())
         assert converted.summary.reasons == {"lone surrogate": 2}
 
@@ -120,7 +121,7 @@ def test_deep_nesting_and_endless_numbers_are_rejections():
 
 def test_a_file_of_opening_brackets_is_refused_at_once():
     with pytest.raises(PoolFileError):
-        convert_bytes(b"[" * 5_000_000)
+        convert_bytes(b"[" * 1_000_000)
 
 
 def test_of_a_key_that_stands_twice_the_last_value_counts():

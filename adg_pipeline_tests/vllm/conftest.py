@@ -12,12 +12,9 @@ MISSING = importlib.util.find_spec("vllm") is None
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not MISSING:
         return
-    skip = pytest.mark.skip(reason="vLLM is not installed here: `make test-vllm` runs these in an environment that has it")
+    skip = pytest.mark.skip(
+        reason="vLLM is not installed here: `make test-vllm` runs these in an environment that has it"
+    )
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(skip)
-
-
-@pytest.fixture(scope="session")
-def tiny_llama(shared: Path) -> str:
-    return str(shared / "goldens" / "tiny-llama")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ from adg_pipeline.resources.models import (
 )
 
 logger = logging.getLogger(__name__)
+
+MOST_TOKENS = 32_768  # in a batch, padding included: a billion-parameter model keeps a GPU busy long before
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class HiddenStateEmbedder(Embedder):
         pool: what an answer's vector is pooled over.
         revision: revision of a hub model.
         max_tokens: longest text; the model's own limit if that is lower.
-        batch_size: texts per forward pass; like lengths share one. Halved for a batch that the GPU can't hold.
+        batch_size: most texts per forward pass; like lengths share one. Halved where the GPU can't hold them.
         device: auto, cpu, cuda, cuda:1, mps.
         dtype: type of the weights; auto is float32 on a CPU, and what the model was saved in elsewhere. Pooling is in
             float32.
@@ -90,20 +93,20 @@ class HiddenStateEmbedder(Embedder):
         if self._model is not None:
             return
         import torch
-        from transformers import AutoModel
+        from transformers import AutoModelForCausalLM
 
         path, device = resolve_backbone(self._name, self._revision), pick_device(self._device)
-        self._tokenizer = load_tokenizer(path, self._revision)
+        self._tokenizer = _tokenizer_of_file(path, self._revision)
         if not self._tokenizer.is_fast:
             raise ValueError(f"{self._name} has no fast tokenizer, which tells where in the text its tokens lie")
         self._token_weights = TokenWeights(self._tokenizer)
         dtype = ("float32" if device == "cpu" else "auto") if self._dtype == "auto" else self._dtype
-        model = AutoModel.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             path,
             revision=loading_revision(path, self._revision),
             use_safetensors=True,
             dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-        )
+        ).base_model  # no logits are wanted
         config = model.config.get_text_config()
         self._hidden_layers = _resolve_layers(self._layers, config.num_hidden_layers, self._name)
         self._longest = min(self._max_tokens, getattr(config, "max_position_embeddings", self._max_tokens))
@@ -173,10 +176,7 @@ class HiddenStateEmbedder(Embedder):
     def _scatter(self, rows: list[int], tokens: list[_Tokens], total: int) -> Vectors:
         """Vectors (total, d): those of ``tokens`` in their rows, zeros elsewhere."""
         vectors = np.zeros((total, self._dimension), dtype=np.float32)
-        # The longest first: memory that will not do shows at once.
-        order = sorted(range(len(tokens)), key=lambda place: -len(tokens[place].ids))
-        for start in range(0, len(order), self._batch_size):
-            places = order[start : start + self._batch_size]
+        for places in _batches([len(text.ids) for text in tokens], self._batch_size):
             vectors[[rows[place] for place in places]] = self._embed_batch([tokens[place] for place in places])
         return vectors
 
@@ -223,6 +223,38 @@ class HiddenStateEmbedder(Embedder):
             pooled = torch.einsum("bt,btd->bd", weight, hidden) / weight.sum(dim=1, keepdim=True).clamp(min=1e-8)
             unit = pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12)
         return unit.cpu().numpy()
+
+
+def _tokenizer_of_file(path: str, revision: str | None) -> Any:
+    """The tokenizer as its tokenizer.json has it.
+
+    AutoTokenizer gives some types of model (Qwen2 for one) a class with rules of its own for splitting text, whatever
+    the file says.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    if Path(path).is_dir() and not (Path(path) / "tokenizer.json").is_file():
+        return load_tokenizer(path, revision)
+    return PreTrainedTokenizerFast.from_pretrained(path, revision=loading_revision(path, revision) or "main")
+
+
+def _batches(lengths: Sequence[int], most_texts: int) -> Iterator[list[int]]:
+    """Places of texts to run together, the longest first: what doesn't fit in memory shows at once.
+
+    A batch ends at ``most_texts``, at `MOST_TOKENS` with its padding, or before a text half as long as its longest.
+    """
+    batch: list[int] = []
+    longest = 0
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        full = len(batch) == most_texts or (len(batch) + 1) * longest > MOST_TOKENS
+        if batch and (full or 2 * lengths[place] <= longest):
+            yield batch
+            batch = []
+        if not batch:
+            longest = lengths[place]
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def _resolve_layers(layers: Sequence[int], depth: int, name: str) -> list[int]:

@@ -43,6 +43,8 @@ class EndpointGenerator(Generator):
         self._model = ""
 
     def open(self) -> None:
+        # At its own level httpx logs a line for every request.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         if httpx.URL(self.config.endpoint.url).userinfo:
             raise GeneratorError(f"`endpoint.url` holds a password: put it into {self.config.endpoint.api_key_env}")
         with start_blocking_portal() as portal:

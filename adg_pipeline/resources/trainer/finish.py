@@ -33,15 +33,19 @@ def finish(job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, resu
         for name in ("adapter_config.json", "adapter_model.safetensors"):
             shutil.copy(checkpoint / name, finished)
     else:
-        _write_model(job, checkpoint, finished)
+        write_model(job, checkpoint, finished)
     load_tokenizer(job.base_model, job.revision).save_pretrained(finished)
     shutil.copy(job.work / LOG, finished)
     manifest = _manifest(job, checkpoint, examples, resumed_from)
-    (finished / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+    record = finished / MANIFEST
+    record.write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+    for file in finished.iterdir():
+        file.chmod(record.stat().st_mode)  # the safetensors library lets nobody but the owner read
     return finished
 
 
-def _write_model(job: TrainingJob, checkpoint: Path, folder: Path) -> None:
+def write_model(job: TrainingJob, checkpoint: Path, folder: Path) -> None:
+    """Write a whole model: the trainer's own, or the backbone with the trainer's adapters merged into it."""
     revision = loading_revision(job.base_model, job.revision)
     # The trainer changes the configuration it trains with (cache, padding): the backbone's own goes with the weights.
     config = AutoConfig.from_pretrained(job.base_model, revision=revision)

@@ -17,33 +17,11 @@ from trl.trainer.sft_trainer import SFTTrainer
 from adg_pipeline.config import TrainingConfig
 from adg_pipeline.resources.models import load_tokenizer, loading_revision
 from adg_pipeline.resources.trainer.checkpoints import is_last, keep_only, newest_complete, step_of
-from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
-from adg_pipeline.resources.trainer.job import LOG, TrainingError, TrainingJob
+from adg_pipeline.resources.trainer.examples import TokenizedExamples
+from adg_pipeline.resources.trainer.job import LOG, TrainingJob
 from adg_pipeline.resources.trainer.progress import Progress
 
 Say = Callable[[str], None]
-
-
-def load_examples(job: TrainingJob) -> TokenizedExamples:
-    """The job's examples, tokenized.
-
-    Raises:
-        TrainingError: none is left to train on, or the tokenizer has no end-of-sequence token.
-    """
-    # A bar per file loaded or saved would flood the step's log.
-    disable_progress_bar()
-    datasets.disable_progress_bars()
-    tokenizer = load_tokenizer(job.base_model, job.revision)
-    if tokenizer.eos_token_id is None:
-        raise TrainingError(f"the tokenizer of {job.base_model} has no end-of-sequence token, so no answer could end")
-    rows = list(read_subset(Path(job.subset)))
-    examples = tokenize_examples(rows, tokenizer, job.template, job.config.max_length)
-    if not examples.input_ids:
-        reasons = (
-            "; ".join(f"{len(ids)} {reason}" for reason, ids in examples.left_out.items()) or "the subset is empty"
-        )
-        raise TrainingError(f"no example to train on in {job.subset}: {reasons} (max_length={job.config.max_length})")
-    return examples
 
 
 def fit(job: TrainingJob, examples: TokenizedExamples, say: Say) -> tuple[Path, int]:
@@ -52,6 +30,9 @@ def fit(job: TrainingJob, examples: TokenizedExamples, say: Say) -> tuple[Path, 
     Goes on from the newest complete checkpoint, with optimizer, schedule, random states and data order as they were.
     Called in every process of a distributed training. Returns the last checkpoint and the step that this went on from.
     """
+    # A bar per file loaded or saved would flood the step's log.
+    disable_progress_bar()
+    datasets.disable_progress_bars()
     resume = newest_complete(job.work)
     if resume is not None:
         say(f"resuming from step {step_of(resume)}")

@@ -8,12 +8,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from dagster_pipes import PipesDefaultContextLoader, PipesEnvVarParamsLoader, open_dagster_pipes
 
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.resources.file_lock import FileLock
-from adg_pipeline.resources.trainer.job import TrainingJob
+from adg_pipeline.resources.models import load_tokenizer
+from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
+from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
 from adg_pipeline.resources.trainer.parent import die_with_parent
 from adg_pipeline.resources.trainer.publish import delete_other_work, publish, repair
 
@@ -63,13 +66,13 @@ def _lead(job: TrainingJob, say: Callable[[str], None]) -> None:
         repair(job.published)
         for folder in delete_other_work(job):
             say(f"deleted the work of an earlier job: {folder.name}")
-        say("loading the training libraries and the backbone")
-        from adg_pipeline.resources.trainer.finish import finish
-        from adg_pipeline.resources.trainer.fit import fit, load_examples
-
         examples = load_examples(job)
         left_out = "".join(f", {len(ids)} left out: {reason}" for reason, ids in examples.left_out.items())
         say(f"{len(examples.input_ids)} examples{left_out}")
+        # They take some seconds, so a job that can't be done has failed before.
+        from adg_pipeline.resources.trainer.finish import finish
+        from adg_pipeline.resources.trainer.fit import fit
+
         checkpoint, resumed_from = fit(job, examples, say)
         publish(finish(job, checkpoint, examples, resumed_from), job.published)
         shutil.rmtree(job.work)
@@ -78,9 +81,26 @@ def _lead(job: TrainingJob, say: Callable[[str], None]) -> None:
 
 def _follow(job: TrainingJob) -> None:
     """Any other process of a distributed training."""
-    from adg_pipeline.resources.trainer.fit import fit, load_examples
+    from adg_pipeline.resources.trainer.fit import fit
 
     fit(job, load_examples(job), lambda text: None)
+
+
+def load_examples(job: TrainingJob) -> TokenizedExamples:
+    """The job's examples, tokenized.
+
+    Raises:
+        TrainingError: none is left to train on, or the tokenizer has no end-of-sequence token.
+    """
+    tokenizer = load_tokenizer(job.base_model, job.revision)
+    if tokenizer.eos_token_id is None:
+        raise TrainingError(f"the tokenizer of {job.base_model} has no end-of-sequence token, so no answer could end")
+    rows = list(read_subset(Path(job.subset)))
+    examples = tokenize_examples(rows, tokenizer, job.template, job.config.max_length)
+    if not examples.input_ids:
+        reasons = "; ".join(f"{len(ids)} {why}" for why, ids in examples.left_out.items()) or "the subset is empty"
+        raise TrainingError(f"no example to train on in {job.subset}: {reasons} (max_length={job.config.max_length})")
+    return examples
 
 
 if __name__ == "__main__":

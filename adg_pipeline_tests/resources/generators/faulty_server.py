@@ -93,7 +93,7 @@ class FaultyServer:
     url: str = ""
     faults: list[Fault] = field(default_factory=list)
     fault: Fault = answer
-    on_models: Fault = models("tiny")
+    on_models: Fault = field(default_factory=lambda: models("tiny"))
     bodies: list[Body] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     in_flight: int = 0

@@ -41,6 +41,17 @@ def test_answers_do_not_depend_on_batch_or_order(tiny_model: str, requests_for: 
     assert len({answer.text for answer in together.values()}) == len(requests)
 
 
+def test_answers_do_not_depend_on_the_number_of_cores(tiny_llama: str, requests_for: Requests) -> None:
+    config = GenerationConfig(backbone=tiny_llama, samples=3, max_new_tokens=24)
+    with open_generator(config) as generator:
+        with_one = answers(generator, requests_for(generator))
+    torch.set_num_threads(3)
+    with open_generator(config) as generator:
+        assert answers(generator, requests_for(generator)) == with_one
+        assert torch.get_num_threads() == 1  # each core decodes a batch of its own
+    assert torch.get_num_threads() == 3
+
+
 def test_samples_asked_for_later_are_those_of_a_larger_k(tiny_llama: str, requests_for: Requests) -> None:
     with open_generator(GenerationConfig(backbone=tiny_llama, samples=4, max_new_tokens=16)) as generator:
         requests = requests_for(generator)
@@ -103,14 +114,14 @@ def test_streams_of_a_seed_do_not_depend_on_company_or_length() -> None:
 
 def test_answer_ends_at_the_end_token_or_at_max_new_tokens(tiny_llama: str, requests_for: Requests) -> None:
     with open_generator(
-        GenerationConfig(backbone=tiny_llama, max_new_tokens=300, temperature=3.0, top_k=0)
+        GenerationConfig(backbone=tiny_llama, max_new_tokens=120, temperature=3.0, top_k=0)
     ) as generator:
         had = answers(generator, requests_for(generator)).values()
     reasons = Counter(answer.finish_reason for answer in had)
     assert set(reasons) == {"stop", "length"}
     for answer in had:
         assert answer.output_tokens is not None
-        assert (answer.output_tokens == 300) or answer.finish_reason == "stop"
+        assert (answer.output_tokens == 120) or answer.finish_reason == "stop"
         assert "</s>" not in answer.text
 
 

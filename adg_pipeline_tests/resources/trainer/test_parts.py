@@ -17,6 +17,7 @@ from adg_pipeline.resources.trainer import TrainingJob
 from adg_pipeline.resources.trainer.checkpoints import keep_only, mark_complete, newest_complete
 from adg_pipeline.resources.trainer.examples import IGNORED, read_subset, subset_fingerprint, tokenize_examples
 from adg_pipeline.resources.trainer.publish import publish, repair
+from adg_pipeline.resources.trainer.script import load_examples
 from adg_pipeline_tests.resources.trainer.conftest import conversation, example, write_subset
 
 Plan = Callable[..., TrainingJob]
@@ -53,7 +54,7 @@ def test_a_prompt_keeps_the_tokens_it_is_sampled_with_where_the_answer_would_mer
 
 
 def test_the_batches_that_reach_the_model_count_answers_only(plan: Plan, tmp_path: Path) -> None:
-    from adg_pipeline.resources.trainer.fit import _trainer, load_examples
+    from adg_pipeline.resources.trainer.fit import _trainer
     from adg_pipeline.resources.trainer.progress import Progress
 
     job = plan(tmp_path / "adg", batch_size=4)

@@ -1,0 +1,126 @@
+"""Semantic bins: as many as the pool bears, the same for any order of rows, kept until there is a reason."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from adg_pipeline.algorithms import bins as bins_module
+from adg_pipeline.algorithms.bins import (
+    assign,
+    bin_count,
+    fit_centroids,
+    fit_sample,
+    mean_squared_distance,
+    refit_reason,
+)
+from adg_pipeline.algorithms.draws import uniform_draws
+
+KEPT: dict[str, Any] = {
+    "fitted_examples": 1000,
+    "fitted_distance": 0.4,
+    "examples": 1500,
+    "distance": 0.45,
+    "refit": False,
+    "refit_drift": 0.15,
+    "refit_growth": 2.0,
+}
+
+
+def topics(count: int, of: int = 6, dimension: int = 16) -> tuple[NDArray[np.float32], list[str]]:
+    """Unit vectors about a few directions, and ids whose order is not that of the rows."""
+    generator = np.random.default_rng(5)
+    centres = np.random.default_rng(6).standard_normal((of, dimension))
+    vectors = centres[generator.integers(0, of, count)] + 0.1 * generator.standard_normal((count, dimension))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), [f"ex-{number}" for number in generator.permutation(count)]
+
+
+@pytest.mark.parametrize(
+    ("examples", "expected"), [(0, 1), (1, 1), (99, 1), (3000, 60), (52_002, 1000), (10_000_000, 1000)]
+)
+def test_small_pools_get_fewer_bins(examples: int, expected: int) -> None:
+    assert bin_count(examples, bins=1000, examples_per_bin=50) == expected
+
+
+@pytest.mark.parametrize("lloyd_limit", [10**9, 0])
+def test_centroids_do_not_depend_on_the_order_of_rows(monkeypatch: pytest.MonkeyPatch, lloyd_limit: int) -> None:
+    monkeypatch.setattr(bins_module, "LLOYD_LIMIT", lloyd_limit)
+    vectors, ids = topics(400)
+    rows = np.random.default_rng(1).permutation(400)
+    centroids = fit_centroids(vectors, ids, 6, seed=3)
+    assert centroids.shape == (6, 16)
+    assert centroids.dtype == np.float32
+    np.testing.assert_array_equal(centroids, fit_centroids(vectors[rows], [ids[row] for row in rows], 6, seed=3))
+
+
+def test_topics_apart_get_bins_of_their_own() -> None:
+    vectors, ids = topics(400)
+    centroids = fit_centroids(vectors, ids, 6)
+    found = assign(vectors, centroids)
+    assert np.unique(found).tolist() == list(range(6))
+    assert mean_squared_distance(vectors, centroids, found) < 0.05
+
+
+def test_a_pool_smaller_than_its_bins_gets_one_bin_a_vector() -> None:
+    vectors, ids = topics(3)
+    assert len(fit_centroids(vectors, ids, 10)) == 3
+    assert len(fit_centroids(np.repeat(vectors[:1], 50, axis=0), [str(row) for row in range(50)], 10)) == 1
+
+
+def test_vectors_that_cannot_be_fitted_are_refused() -> None:
+    with pytest.raises(ValueError, match="no vectors"):
+        fit_centroids(np.zeros((0, 4), np.float32), [], 2)
+    with pytest.raises(ValueError, match="NaN"):
+        fit_centroids(np.full((3, 4), np.nan, np.float32), ["a", "b", "c"], 2)
+
+
+@given(st.integers(0, 50), st.integers(1, 8), st.integers(1, 20))
+def test_each_vector_goes_to_its_nearest_centroid_whatever_the_chunks(rows: int, count: int, chunk: int) -> None:
+    generator = np.random.default_rng(rows)
+    vectors, centroids = generator.standard_normal((rows, 5)), generator.standard_normal((count, 5))
+    found = assign(vectors, centroids, chunk=chunk)
+    distances = ((vectors[:, None] - centroids) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(found, distances.argmin(axis=1))
+    assert found.dtype == np.int32
+    expected = distances.min(axis=1).mean() if rows else 0.0
+    assert mean_squared_distance(vectors, centroids, found, chunk=chunk) == pytest.approx(expected)
+
+
+def test_equally_near_centroids_give_the_lowest_bin() -> None:
+    assert assign(np.array([[0.0, 1.0]]), np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])).tolist() == [0]
+
+
+def test_sample_for_the_fit_is_chosen_by_id_not_by_position() -> None:
+    ids = [f"ex-{row}" for row in range(500)]
+    chosen = {ids[row] for row in fit_sample(ids, 100, seed=1)}
+    backwards = ids[::-1]
+    assert chosen == {backwards[row] for row in fit_sample(backwards, 100, seed=1)}
+    assert len(chosen) == 100
+    assert fit_sample(ids, 500, seed=1).tolist() == list(range(500))
+
+
+def test_draws_are_uniform_and_change_with_the_seed() -> None:
+    ids = [f"ex-{row}" for row in range(20_000)]
+    draws = uniform_draws(ids, 42)
+    assert ((draws >= 0) & (draws < 1)).all()
+    assert np.histogram(draws, 10, (0, 1))[0] == pytest.approx(2000, rel=0.1)
+    assert abs(np.corrcoef(draws, uniform_draws(ids, 43))[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"fitted_examples": None}, "no centroids yet"),
+        ({"refit": True}, "asked for"),
+        ({"examples": 2000}, "grew from 1,000 to 2,000 examples"),
+        ({"distance": 0.461}, "grew from 0.4000 to 0.4610"),
+    ],
+)
+def test_centroids_stay_until_there_is_a_reason(change: dict[str, Any], reason: str | None) -> None:
+    found = refit_reason(**(KEPT | change))
+    assert (found is None) if reason is None else (found is not None and reason in found)

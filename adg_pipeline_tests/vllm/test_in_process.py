@@ -1,0 +1,95 @@
+"""vLLM in this process, with the packaged backbone: one engine for all tests."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adg_pipeline.config import GenerationConfig, VllmOptions
+from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
+from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, GeneratorError
+from adg_pipeline.resources.generators.factory import open_generator
+from adg_pipeline.resources.generators.journal import AnswerJournal
+from adg_pipeline.resources.generators.shard import generate_shard
+
+CONFIG = GenerationConfig(
+    engine="vllm",
+    backbone="embedded",
+    samples=5,
+    max_new_tokens=24,
+    batch_size=4,
+    vllm=VllmOptions(max_model_len=256, enforce_eager=True),
+)
+
+
+@pytest.fixture(scope="module")
+def generator() -> Iterator[Generator]:
+    with open_generator(CONFIG) as generator:
+        yield generator
+
+
+def requests(generator: Generator, instructions: int = 12) -> list[AnswerRequest]:
+    return [
+        AnswerRequest(f"row-{row}", k, generator.render(f"Say {row} words."), 1000 * row + k, f"{row}-{k}")
+        for row in range(instructions)
+        for k in range(CONFIG.samples)
+    ]
+
+
+def answers(generator: Generator, asked: list[AnswerRequest]) -> dict[str, Answer]:
+    had = {request.request_id: answer for request, answer in generator.generate(asked)}
+    return {name: answer for name, answer in had.items() if isinstance(answer, Answer)}
+
+
+def test_every_request_is_answered_and_samples_differ(generator: Generator) -> None:
+    asked = requests(generator)
+    had = answers(generator, asked)
+    assert len(had) == len(asked)
+    assert len({answer.text for answer in had.values()}) > len(asked) / 2
+    for request, tokens in zip(asked, generator.count_tokens([r.prompt for r in asked]) or [], strict=True):
+        assert had[request.request_id].prompt_tokens == tokens
+
+
+def test_same_requests_in_another_order_get_the_same_answers(generator: Generator) -> None:
+    asked = requests(generator)
+    assert answers(generator, random.Random(0).sample(asked, len(asked))) == answers(generator, asked)
+
+
+def test_most_likely_tokens_are_those_of_transformers(generator: Generator) -> None:
+    greedy = {"top_k": 1, "samples": 2}
+    generator.config = CONFIG.model_copy(update=greedy)
+    try:
+        with_vllm = answers(generator, requests(generator))
+    finally:
+        generator.config = CONFIG
+    with open_generator(CONFIG.model_copy(update={**greedy, "engine": "transformers", "dtype": "float32"})) as other:
+        assert answers(other, requests(other)) == with_vllm
+
+
+def test_leaving_early_leaves_the_engine_empty(generator: Generator) -> None:
+    outcomes = generator.generate(requests(generator))
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert len(answers(generator, requests(generator, 2))) == 10
+
+
+def test_shard_grows_from_five_samples_to_seven(generator: Generator, tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    texts = ["Name a colour.", "Count to three.", "word " * 300]
+    rows = [{"example_id": str(n), "instruction": text, "input": ""} for n, text in enumerate(texts)]
+    examples = pa.Table.from_pylist(rows, schema=RAW_POOL_SCHEMA)
+    with AnswerJournal(tmp_path / "five.jsonl") as journal:
+        five, counts = generate_shard(examples, generator, CONFIG, journal)
+    assert (counts.ok, counts.prompt_too_long, counts.asked) == (2, 1, 10)
+    with AnswerJournal(tmp_path / "seven.jsonl") as journal:
+        more = CONFIG.model_copy(update={"samples": 7})
+        seven, counts = generate_shard(examples, generator, more, journal, previous=five)
+    assert (counts.asked, counts.reused) == (4, 10)
+    assert [row[:5] for row in seven["answers"].to_pylist()] == five["answers"].to_pylist()
+
+
+def test_float64_is_refused() -> None:
+    with pytest.raises(GeneratorError, match="vLLM has no float64"):
+        open_generator(CONFIG.model_copy(update={"dtype": "float64"})).open()

@@ -1,0 +1,122 @@
+"""A real `vllm serve` on the loopback interface, asked by the endpoint generator."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from adg_pipeline.config import EndpointOptions, GenerationConfig
+from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator, GeneratorError
+from adg_pipeline.resources.generators.factory import open_generator
+from adg_pipeline.resources.models import EMBEDDED_FOLDER
+
+KEY = "test-key"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "vllm.log"
+    environment = {
+        **os.environ,
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    # What `vllm serve` runs. The command itself looks up its version under the name "vllm", which a CPU build hasn't.
+    command = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(EMBEDDED_FOLDER),
+        "--served-model-name", "tiny",
+        "--host", "127.0.0.1", "--port", str(port), "--api-key", KEY, "--max-model-len", "256", "--dtype", "float32",
+        "--enforce-eager", "--no-enable-chunked-prefill",
+    ]  # fmt: skip
+    with log.open("wb") as stream:
+        server = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 300
+        while not _healthy(port):
+            assert server.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.25)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _healthy(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADG_ENDPOINT_API_KEY", KEY)
+
+
+def config(url: str, model: str | None = None, **options: Any) -> GenerationConfig:
+    endpoint = EndpointOptions(url=url, model=model, concurrency=8, max_attempts=2)
+    return GenerationConfig(engine="endpoint", endpoint=endpoint, **{"max_new_tokens": 16, **options})
+
+
+def ask(generator: Generator, instruction: str = "Name a colour.", count: int = 10) -> list[Answer | AnswerError]:
+    prompt = generator.render(instruction)
+    requests = [AnswerRequest("row", seed, prompt, seed, str(seed)) for seed in range(count)]
+    had = {request.sample_index: outcome for request, outcome in generator.generate(requests)}
+    return [had[index] for index in range(count)]
+
+
+def test_samples_differ_by_seed_and_come_again(url: str) -> None:
+    with open_generator(config(url)) as generator:
+        first = ask(generator)
+        assert ask(generator) == first
+    texts = [outcome.text for outcome in first if isinstance(outcome, Answer)]
+    assert len(texts) == 10
+    assert len(set(texts)) > 5
+
+
+def test_prompt_is_counted_here_as_on_the_server(url: str) -> None:
+    with open_generator(config(url)) as generator:
+        assert generator.context_length == 256
+        (answer,) = ask(generator, count=1)
+        assert isinstance(answer, Answer)
+        assert [answer.prompt_tokens] == generator.count_tokens([generator.render("Name a colour.")])
+
+
+@pytest.mark.parametrize("template", ["alpaca", "chat"])
+def test_most_likely_tokens_are_those_of_transformers(url: str, template: str) -> None:
+    greedy = {"top_k": 1, "template": template}
+    with (
+        open_generator(config(url, **greedy)) as served,
+        open_generator(GenerationConfig(engine="transformers", dtype="float32", max_new_tokens=16, **greedy)) as here,
+    ):
+        for instruction in ("Name a colour.", "Reverse the word sea.", "What is 3 plus 4?"):
+            assert ask(served, instruction, 1) == ask(here, instruction, 1)
+
+
+def test_prompt_too_long_for_the_server_is_told_apart(url: str) -> None:
+    with open_generator(config(url, model="tiny")) as generator:
+        assert generator.count_tokens(["a"]) is None  # a model that isn't the backbone named: only the server counts
+        (outcome,) = ask(generator, "word " * 300, 1)
+    assert isinstance(outcome, AnswerError)
+    assert outcome.status == "prompt_too_long"
+
+
+def test_missing_model_and_wrong_key_stop_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        pytest.raises(GeneratorError, match=r"'huge' \(HTTP 404\): correct `endpoint.model`"),
+        open_generator(config(url, model="huge")) as generator,
+    ):
+        ask(generator, count=1)
+    monkeypatch.setenv("ADG_ENDPOINT_API_KEY", "wrong-key")
+    with pytest.raises(GeneratorError, match="check the key in ADG_ENDPOINT_API_KEY"):
+        open_generator(config(url)).open()

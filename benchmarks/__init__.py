@@ -1,0 +1,1 @@
+"""What measures speed. Run one with ``python -m benchmarks.divergence``, all with ``python -m benchmarks``."""

@@ -1,0 +1,109 @@
+"""The generations asset, run through Dagster, against the bare generator call with the same 500 × 5 requests.
+
+The model is opened once, outside the clock: measured is what the asset adds around the engine's own work (prompts, seeds,
+the journal of paid answers, the table, its provenance and metadata, Dagster's step).
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+
+import dagster as dg
+
+from adg_pipeline.assets import generations
+from adg_pipeline.config import GenerationConfig, RawPoolConfig
+from adg_pipeline.demo.pool import pool_records
+from adg_pipeline.formats.convert import convert
+from adg_pipeline.provenance import make_provenance
+from adg_pipeline.recipes import raw_pool_recipe
+from adg_pipeline.resources.factories import GeneratorFactory
+from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
+from adg_pipeline.resources.generators.factory import open_generator
+from adg_pipeline.resources.gpu_leases import GpuLeaseResource
+from adg_pipeline.resources.store import Store
+from adg_pipeline.resources.store.tables import PROVENANCE_KEY
+from benchmarks.result import Result, arguments, report
+
+EXAMPLES, SHARD, REPEATS = 500, "bench", 3
+Outcomes = Iterator[tuple[AnswerRequest, Answer | AnswerError]]
+
+_asked: list[AnswerRequest] = []
+_open: list[Generator] = []
+
+
+class AlreadyOpen(GeneratorFactory):
+    """Hands out the one open generator and notes what it is asked."""
+
+    @contextmanager
+    def open(self, config: GenerationConfig) -> Iterator[Generator]:
+        generator = _open[0]
+        ask = generator.generate
+
+        def generate(requests: Sequence[AnswerRequest]) -> Outcomes:
+            _asked[:] = requests
+            return ask(requests)
+
+        generator.generate = generate  # type: ignore[method-assign]
+        yield generator
+        generator.generate = ask  # type: ignore[method-assign]
+
+
+def run(backbone: str = "embedded", engine: str = "transformers", max_new_tokens: int = 64) -> list[Result]:
+    config = GenerationConfig.model_validate(
+        {"backbone": backbone, "engine": engine, "max_new_tokens": max_new_tokens}
+    )
+    asset = generations.build(config, dg.BackfillPolicy.multi_run())
+    through_asset = bare = float("inf")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dg.DagsterInstance.ephemeral() as instance,
+        open_generator(config) as generator,
+    ):
+        _open[:] = [generator]
+        instance.add_dynamic_partitions("pool_shards", [SHARD])
+        for repeat in range(REPEATS):  # in turn, so that whatever else runs meets both alike
+            store = Store(data_dir=f"{folder}/{repeat}")
+            _raw_pool(store)
+            resources = {"store": store, "generators": AlreadyOpen(gpus=GpuLeaseResource())}
+            started = time.perf_counter()
+            dg.materialize([asset], instance=instance, partition_key=SHARD, resources=resources)
+            through_asset = min(through_asset, time.perf_counter() - started)
+            started = time.perf_counter()
+            for _ in generator.generate(list(_asked)):
+                pass
+            bare = min(bare, time.perf_counter() - started)
+    answers = EXAMPLES * config.samples
+    return [
+        Result(
+            name="generations asset",
+            figure=answers / through_asset,
+            baseline=answers / bare,
+            unit="answers/s",
+            ratio=bare / through_asset,
+            goal=1 / 1.05,
+            note=f"{EXAMPLES} x {config.samples}, at most {max_new_tokens} tokens; overhead {through_asset / bare - 1:.1%}",
+        )
+    ]
+
+
+def _raw_pool(store: Store) -> None:
+    import json
+
+    store.pool_dir.mkdir(parents=True)
+    path = store.pool_dir / f"{SHARD}.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in islice(pool_records(seed=0), EXAMPLES)))
+    config = RawPoolConfig()
+    provenance = make_provenance(raw_pool_recipe(config), SHARD, {}, EXAMPLES)
+    stamp = {PROVENANCE_KEY.decode(): provenance.to_json()}
+    convert(path, store.table_path("raw_pool", SHARD), store.rejects_path(SHARD), config, metadata=stamp)
+
+
+if __name__ == "__main__":
+    parser = arguments(__doc__)
+    parser.add_argument("--backbone", default="embedded", help="a directory, a hub name, or 'embedded'")
+    parser.add_argument("--engine", default="transformers", choices=["transformers", "vllm"])
+    parser.add_argument("--max-new-tokens", type=int, default=64)
+    options = parser.parse_args()
+    report(run(options.backbone, options.engine, options.max_new_tokens), as_json=options.json)
