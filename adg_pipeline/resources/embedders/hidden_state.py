@@ -29,7 +29,10 @@ from adg_pipeline.resources.models import (
 
 logger = logging.getLogger(__name__)
 
-MOST_TOKENS = 32_768  # in a batch, padding included: a billion-parameter model keeps a GPU busy long before
+# Tokens in a batch, padding included. On a CPU the states of more leave its caches, which costs more than it saves; a
+# GPU is kept busy long before.
+MOST_TOKENS_CPU = 4096
+MOST_TOKENS_GPU = 32_768
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class HiddenStateEmbedder(Embedder):
         self._hidden_layers = _resolve_layers(self._layers, config.num_hidden_layers, self._name)
         self._longest = min(self._max_tokens, getattr(config, "max_position_embeddings", self._max_tokens))
         self._dimension = int(config.hidden_size)
-        _drop_layers_above(model, max(self._hidden_layers))
+        _drop_layers_above(model, max(1, *self._hidden_layers))
         self._model = model.to(device).eval()
 
     def close(self) -> None:
@@ -176,7 +179,8 @@ class HiddenStateEmbedder(Embedder):
     def _scatter(self, rows: list[int], tokens: list[_Tokens], total: int) -> Vectors:
         """Vectors (total, d): those of ``tokens`` in their rows, zeros elsewhere."""
         vectors = np.zeros((total, self._dimension), dtype=np.float32)
-        for places in _batches([len(text.ids) for text in tokens], self._batch_size):
+        most_tokens = MOST_TOKENS_CPU if self._model.device.type == "cpu" else MOST_TOKENS_GPU
+        for places in _batches([len(text.ids) for text in tokens], self._batch_size, most_tokens):
             vectors[[rows[place] for place in places]] = self._embed_batch([tokens[place] for place in places])
         return vectors
 
@@ -194,35 +198,32 @@ class HiddenStateEmbedder(Embedder):
         return np.concatenate([self._embed_batch(batch[:middle]), self._embed_batch(batch[middle:])])
 
     def _forward(self, batch: list[_Tokens]) -> Vectors:
-        """Pool one batch, padded on the right."""
+        """Pool one batch. Padded on the right: a decoder's token sees only what is before it, so no mask is needed."""
         import torch
 
-        shape = len(batch), max(len(tokens.ids) for tokens in batch)
-        if shape[1] == 0:
-            return np.zeros((len(batch), self._dimension), dtype=np.float32)
+        shape = len(batch), max(1, *(len(tokens.ids) for tokens in batch))
         ids = np.zeros(shape, dtype=np.int64)
-        mask = np.zeros(shape, dtype=np.int64)
         weights = np.zeros(shape, dtype=np.float32)
         for row, tokens in enumerate(batch):
             ids[row, : len(tokens.ids)] = tokens.ids
-            mask[row, : len(tokens.ids)] = 1
             weights[row, tokens.pooled_from : len(tokens.ids)] = self._token_weights(tokens.ids[tokens.pooled_from :])
         device = self._model.device
-        attended = torch.from_numpy(mask).to(device)
         with torch.inference_mode():
-            states = self._model(
-                input_ids=torch.from_numpy(ids).to(device),
-                attention_mask=attended,
-                use_cache=False,
-                output_hidden_states=True,
-            ).hidden_states
-            hidden = torch.stack([states[layer].float() for layer in self._hidden_layers]).mean(dim=0)
-            # What stands at the padding is arbitrary, and 0 · inf would be NaN.
-            hidden = hidden.masked_fill(attended[:, :, None] == 0, 0.0)
+            hidden = self._mean_of_layers(torch.from_numpy(ids).to(device))
             weight = torch.from_numpy(weights).to(device)
+            # What overflows where nothing is pooled doesn't matter, and 0 · inf would be NaN.
+            hidden = hidden.masked_fill(weight[:, :, None] == 0, 0.0)
             pooled = torch.einsum("bt,btd->bd", weight, hidden) / weight.sum(dim=1, keepdim=True).clamp(min=1e-8)
             unit = pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12)
         return unit.cpu().numpy()
+
+    def _mean_of_layers(self, ids: Any) -> Any:
+        """Mean over the chosen layers, (B, T, d) in float32."""
+        states = self._model(input_ids=ids, use_cache=False, output_hidden_states=True).hidden_states
+        total = states[self._hidden_layers[0]].float()
+        for layer in self._hidden_layers[1:]:
+            total = total + states[layer].float()
+        return total / len(self._hidden_layers)
 
 
 def _tokenizer_of_file(path: str, revision: str | None) -> Any:
@@ -238,15 +239,15 @@ def _tokenizer_of_file(path: str, revision: str | None) -> Any:
     return PreTrainedTokenizerFast.from_pretrained(path, revision=loading_revision(path, revision) or "main")
 
 
-def _batches(lengths: Sequence[int], most_texts: int) -> Iterator[list[int]]:
+def _batches(lengths: Sequence[int], most_texts: int, most_tokens: int) -> Iterator[list[int]]:
     """Places of texts to run together, the longest first: what doesn't fit in memory shows at once.
 
-    A batch ends at ``most_texts``, at `MOST_TOKENS` with its padding, or before a text half as long as its longest.
+    A batch ends at ``most_texts``, at ``most_tokens`` with its padding, or before a text half as long as its longest.
     """
     batch: list[int] = []
     longest = 0
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        full = len(batch) == most_texts or (len(batch) + 1) * longest > MOST_TOKENS
+        full = len(batch) == most_texts or (len(batch) + 1) * longest > most_tokens
         if batch and (full or 2 * lengths[place] <= longest):
             yield batch
             batch = []

@@ -103,6 +103,8 @@ def generate_shard(
 def _prepare(records: Sequence[Mapping[str, Any]], generator: Generator, config: GenerationConfig) -> list[_Example]:
     """Render and count every prompt, and make the requests of those that leave room for an answer."""
     shard = [_Example(record["example_id"]) for record in records]
+    if len({example.example_id for example in shard}) < len(shard):
+        raise ValueError("example ids repeat within the shard: its raw pool table is damaged")
     for example, record in zip(shard, records, strict=True):
         try:
             example.prompt = generator.render(record["instruction"], record["input"], record["messages"])
@@ -110,14 +112,14 @@ def _prepare(records: Sequence[Mapping[str, Any]], generator: Generator, config:
             example.error = AnswerError(str(error))
     rendered = [example for example in shard if example.error is None]
     lengths = generator.count_tokens([example.prompt for example in rendered])
-    sampling = {name: getattr(config, name) for name in _SAMPLING}
+    identity, sampling = generator.identity, {name: getattr(config, name) for name in _SAMPLING}
     for place, example in enumerate(rendered):
         example.prompt_tokens = lengths[place] if lengths is not None else None
         example.error = _no_room(example.prompt_tokens, generator.context_length, config.max_new_tokens)
         if example.error is None:
             for index in range(config.samples):
                 seed = sample_seed(config.seed, example.example_id, index)
-                name = request_id(generator.identity, example.prompt, sampling, seed)
+                name = request_id(identity, example.prompt, sampling, seed)
                 example.requests.append(AnswerRequest(example.example_id, index, example.prompt, seed, name))
     return shard
 

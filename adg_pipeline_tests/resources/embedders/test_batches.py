@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adg_pipeline.resources.embedders.hidden_state import MOST_TOKENS, _batches
+from adg_pipeline.resources.embedders.hidden_state import _batches
 
 
-@given(st.lists(st.integers(0, 2048), max_size=200), st.integers(1, 64))
-def test_every_text_is_in_one_batch_with_texts_of_its_length(lengths: list[int], most: int) -> None:
-    batches = list(_batches(lengths, most))
+@given(st.lists(st.integers(0, 2048), max_size=200), st.integers(1, 64), st.integers(1, 8192))
+def test_every_text_is_in_one_batch_with_texts_of_its_length(lengths: list[int], most: int, tokens: int) -> None:
+    batches = list(_batches(lengths, most, tokens))
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     for batch in batches:
         longest = max(lengths[place] for place in batch)
         assert len(batch) <= most
-        assert longest * len(batch) <= max(MOST_TOKENS, longest)
+        assert longest * len(batch) <= max(tokens, longest)
         assert all(2 * lengths[place] > longest for place in batch) or len(batch) == 1

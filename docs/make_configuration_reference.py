@@ -1,0 +1,124 @@
+"""Writes docs/configuration.md from the sections of `adg_pipeline.config`: ``python docs/make_configuration_reference.py``."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from adg_pipeline.settings import ASSET_SECTIONS, Settings
+
+TARGET = Path(__file__).with_name("configuration.md")
+
+# Options of an engine that `recipes.generations_recipe` adds to the section's own RECIPE.
+ENGINE_RECIPE = {"generations.vllm.batch_invariant", "generations.endpoint.model"}
+
+INTRODUCTION = """# Configuration
+
+<!-- Made by `python docs/make_configuration_reference.py`: change adg_pipeline/config.py, not this page. -->
+
+Settings are read from `adg.yaml` in the working directory, or from the file that `$ADG_CONFIG` names. Every setting has a
+default, so the file may hold only what you change, or be missing. Any of them can be given for one command:
+`adg run --set generations.samples=7 --set selected_subset.weight=0.5`. A misspelt key or a value out of bounds is refused,
+naming the file, the key and what is allowed. The launchpad of Dagster's UI shows the same fields.
+
+```yaml
+# adg.yaml
+generations:
+  backbone: models/Meta-Llama-3-8B
+  engine: vllm
+  vllm: {tensor_parallel: 2}
+selected_subset: {budget: 5000}
+```
+
+The column *recomputes* says whether a change makes stored results of this stage stale, and so those of the stages after
+it. `adg status` then names the setting, before and after. Settings with "no" concern speed, memory and patience.
+
+"""
+
+NOTES = {
+    "generations": "The backbone counts by its content, not by its path. With the endpoint engine it counts by the name "
+    "that the server is asked for. A larger `samples` asks for the new samples only.",
+    "embeddings": "One section for answer_embeddings and instruction_embeddings. `layers`, `pool` and `max_tokens` "
+    "recompute with hidden_state only.",
+    "semantic_bins": "A change of these fits new centroids, in seconds to minutes. What `refit_drift` and "
+    "`refit_growth` allow is looked at whenever the bins are computed.",
+    "selected_subset": "A change of these selects again, in seconds. Nothing is sampled, embedded or scored again.",
+    "finetuned_checkpoint": "A change of these trains again when a training is asked for.",
+}
+
+
+def reference() -> str:
+    """The whole page."""
+    return INTRODUCTION + "\n".join(_section(name, field.annotation) for name, field in Settings.model_fields.items())
+
+
+def _section(name: str, section: Any) -> str:
+    rows = "\n".join(" | ".join(row).join(("| ", " |")) for row in _rows(name, section, section.RECIPE))
+    assets = [asset for asset, of_section in ASSET_SECTIONS.items() if of_section == name and asset != name]
+    used_by = f" Used by {' and '.join(assets)}." if assets else ""
+    note = f"{NOTES[name]}\n\n" if name in NOTES else ""
+    return (
+        f"## {name}\n\n{section.__doc__.splitlines()[0]}{used_by}\n\n{note}"
+        f"| key | type | default | bounds | meaning | recomputes |\n|---|---|---|---|---|---|\n{rows}\n"
+    )
+
+
+def _rows(prefix: str, section: type[BaseModel], recipe: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        key = f"{prefix}.{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _rows(key, field.annotation, ())
+            continue
+        recomputes = "yes" if name in recipe or key in ENGINE_RECIPE else "no"
+        meaning = _cell(field.description or "")
+        yield f"`{key}`", _type(field.annotation), _default(field), _bounds(field), meaning, recomputes
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join("null" if kind is type(None) else _type(kind) for kind in arguments)
+    if origin is list:
+        return f"list of {_type(arguments[0])}"
+    names: Mapping[Any, str] = {int: "integer", float: "number", bool: "true or false", str: "text"}
+    return names[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    return f"`{json.dumps(field.default)}`" if not isinstance(field.default, str) else f"`{field.default}`"
+
+
+def _bounds(field: FieldInfo) -> str:
+    bounds = []
+    for bound in field.metadata:
+        match bound:
+            case Ge(limit):
+                bounds.append(f"≥ {_number(limit)}")
+            case Gt(limit):
+                bounds.append(f"> {_number(limit)}")
+            case Le(limit):
+                bounds.append(f"≤ {_number(limit)}")
+            case Lt(limit):
+                bounds.append(f"< {_number(limit)}")
+    return ", ".join(bounds)
+
+
+def _number(limit: Any) -> str:
+    return "2³¹" if limit == 2**31 else f"{limit:,}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference(), encoding="utf-8")
+    sys.stderr.write(f"{TARGET}\n")
