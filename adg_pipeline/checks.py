@@ -1,7 +1,11 @@
-"""Asset checks: what must hold of stored data, checked again after it was stored.
+"""Asset checks: what must hold of stored data, looked at again after it was stored. One step for all of them.
 
-https://docs.dagster.io/guides/test/asset-checks
+They run with every selection, not with every shard: they read the whole pool, and the cost of a shard must not grow with
+the pool. https://docs.dagster.io/guides/test/asset-checks
 """
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -10,51 +14,72 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.plan import selection_inputs
 from adg_pipeline.resources.store import Store
 
-
-@dg.asset_check(
-    asset="divergence_scores", description="Every accepted example has a score, or a reason for having none."
+ACCOUNTED = dg.AssetCheckSpec(
+    "every_example_is_accounted_for",
+    asset="divergence_scores",
+    description="Every accepted example has a score, or a reason for having none.",
 )
-def every_example_is_accounted_for(store: Store) -> dg.AssetCheckResult:
+BOUNDED = dg.AssetCheckSpec(
+    "scores_lie_within_bounds",
+    asset="divergence_scores",
+    description="Dispersion and anisotropy lie between 0 and 1.",
+)
+BUDGET = dg.AssetCheckSpec(
+    "subsets_meet_their_budget",
+    asset="selected_subset",
+    description="Every subset has as many examples as its budget asks for, none of them twice.",
+)
+
+
+@dg.multi_asset_check(specs=[ACCOUNTED, BOUNDED, BUDGET], name="stored_data_holds")
+def stored_data_holds(store: Store) -> Iterator[dg.AssetCheckResult]:
     shards = selection_inputs(store, list(list_shards(store.pool_dir).shards)).shards
+    accounts, outside = accounting(store, shards), out_of_bounds(store, shards)
+    yield _result(ACCOUNTED, not any(accounts.values()), {"shards": len(shards), **accounts})
+    yield _result(BOUNDED, outside == 0, {"shards": len(shards), "examples_outside": outside})
+    faults = budget_faults(store)
+    yield _result(BUDGET, not faults, {"faults": faults})
+
+
+def accounting(store: Store, shards: Sequence[str]) -> dict[str, int]:
+    """Examples of the pool that have no row of scores, and rows that have neither score nor reason."""
     if not shards:
-        return dg.AssetCheckResult(passed=True, metadata={"shards": 0})
-    scored = store.scan("divergence_scores", shards)
-    raw = store.scan("raw_pool", shards)
-    missing = raw.join(scored, on=["example_id", "content_hash"], how="anti").select(pl.len()).collect().item()
-    unexplained = scored.filter(pl.col("dispersion").is_null() & pl.col("reason").is_null()).select(pl.len())
-    silent = unexplained.collect().item()
-    return dg.AssetCheckResult(
-        passed=missing == 0 and silent == 0,
-        metadata={"shards": len(shards), "examples_without_row": missing, "examples_without_reason": silent},
-    )
+        return {}
+    scored, raw = store.scan("divergence_scores", shards), store.scan("raw_pool", shards)
+    missing = raw.join(scored, on=["example_id", "content_hash"], how="anti")
+    silent = scored.filter(pl.col("dispersion").is_null() & pl.col("reason").is_null())
+    return {"examples_without_row": _height(missing), "examples_without_reason": _height(silent)}
 
 
-@dg.asset_check(asset="divergence_scores", description="Dispersion lies in 0 … 1 and anisotropy in 0 … 1 - 1/(K - 1).")
-def scores_lie_within_bounds(store: Store) -> dg.AssetCheckResult:
-    shards = selection_inputs(store, list(list_shards(store.pool_dir).shards)).shards
+def out_of_bounds(store: Store, shards: Sequence[str]) -> int:
+    """Scores below 0 or above 1."""
     if not shards:
-        return dg.AssetCheckResult(passed=True, metadata={"shards": 0})
-    outside = store.scan("divergence_scores", shards).filter(
-        ~pl.col("dispersion").is_between(0, 1) | ~pl.col("anisotropy").is_between(0, 1)
-    )
-    count = outside.select(pl.len()).collect().item()
-    return dg.AssetCheckResult(passed=count == 0, metadata={"examples_outside": count})
+        return 0
+    inside = pl.col("dispersion").is_between(0, 1) & pl.col("anisotropy").is_between(0, 1)
+    return _height(store.scan("divergence_scores", shards).filter(~inside))
 
 
-@dg.asset_check(asset="selected_subset", description="Every subset meets its budget, without repeats, best first.")
-def subsets_meet_their_budget(store: Store) -> dg.AssetCheckResult:
+def budget_faults(store: Store) -> dict[str, str]:
+    """Selectors whose subset is not what its manifest promises, and how."""
     faults: dict[str, str] = {}
-    found = sorted(path.parent.name for path in (store.root / "selections").glob("*/manifest.json"))
-    for selector in found:
+    for path in sorted((store.root / "selections").glob("*/manifest.json")):
+        selector = path.parent.name
         manifest = store.selection_manifest(selector) or {}
-        subset = pl.read_parquet(store.selection_dir(selector) / "subset.parquet", glob=False)
-        config, eligible = manifest["config"], manifest["counts"]["eligible"]
-        expected = min(config["budget"], eligible)
-        if config["quota"] == "largest_remainder" and subset.height != expected:
-            faults[selector] = f"{subset.height} examples instead of {expected}"
-        elif subset["example_id"].n_unique() != subset.height:
+        ids = pl.read_parquet(path.parent / "subset.parquet", columns=["example_id"], glob=False)["example_id"]
+        expected = min(manifest["config"]["budget"], manifest["counts"]["eligible"])
+        if manifest["config"]["quota"] == "largest_remainder" and len(ids) != expected:
+            faults[selector] = f"{len(ids)} examples instead of {expected}"
+        elif ids.n_unique() != len(ids):
             faults[selector] = "an example stands in it twice"
-    return dg.AssetCheckResult(passed=not faults, metadata={"selectors": found, "faults": faults})
+    return faults
 
 
-CHECKS = [every_example_is_accounted_for, scores_lie_within_bounds, subsets_meet_their_budget]
+def _height(frame: pl.LazyFrame) -> int:
+    return int(frame.select(pl.len()).collect().item())
+
+
+def _result(spec: dg.AssetCheckSpec, passed: bool, metadata: Mapping[str, Any]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=passed, asset_key=spec.asset_key, check_name=spec.name, metadata=metadata)
+
+
+CHECKS = [stored_data_holds]

@@ -33,8 +33,9 @@ class _NoRunNoise(logging.Filter):
         return event is None or getattr(event, "is_step_failure", False)
 
 
-@dg.logger(description="One line per message on stderr: progress of the stages, warnings, the reason of a failure.")
+@dg.logger
 def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
+    """One line per message on stderr: progress of the stages, warnings, the reason of a failure."""
     logger = logging.Logger("adg", logging.INFO)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from adg_pipeline.checks import CHECKS
 from adg_pipeline.partitions import pool_shards
 from adg_pipeline.plan import SHARD_ASSETS
 from adg_pipeline.resources.store import Store
@@ -9,13 +10,13 @@ from adg_pipeline.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, 
 
 shards_job = dg.define_asset_job(
     SHARDS_JOB,
-    selection=dg.AssetSelection.assets(*SHARD_ASSETS),
+    selection=dg.AssetSelection.assets(*SHARD_ASSETS).without_checks(),
     description="Everything that is computed per shard, from the pool file to its scores.",
 )
 selection_job = dg.define_asset_job(
     SELECTION_JOB,
-    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
-    description="Semantic bins and the subset of one selector.",
+    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset") | dg.AssetSelection.checks(*CHECKS),
+    description="Semantic bins, the subset of one selector, and the checks of what is stored.",
 )
 checkpoint_job = dg.define_asset_job(
     CHECKPOINT_JOB,
@@ -43,4 +44,4 @@ def remove_shards_job() -> None:
     remove_shards()
 
 
-JOBS = [shards_job, selection_job, checkpoint_job, remove_shards_job]
+JOBS = (shards_job, selection_job, checkpoint_job, remove_shards_job)

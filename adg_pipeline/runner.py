@@ -12,7 +12,15 @@ from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import CHECKPOINT_JOB, PARTITION_TAG, SELECTION_JOB, SHARDS_JOB, range_tags
+from adg_pipeline.runs import (
+    CHECKPOINT_JOB,
+    IN_PROCESS,
+    MULTIPROCESS,
+    PARTITION_TAG,
+    SELECTION_JOB,
+    SHARDS_JOB,
+    range_tags,
+)
 from adg_pipeline.settings import Settings
 
 Say = Callable[[str], None]
@@ -110,9 +118,9 @@ class Runner:
         self._say(f"pool: {len(states)} shards, {len(todo)} to compute")
         reasons: dict[str, list[str]] = {}
         for shard in todo:
-            for asset, state in states[shard].assets.items():
-                if state.state != "current":
-                    reasons.setdefault(f"{asset}: {state.why}", []).append(shard)
+            for asset, asset_state in states[shard].assets.items():
+                if asset_state.state != "current":
+                    reasons.setdefault(f"{asset}: {asset_state.why}", []).append(shard)
         for reason, shards in list(reasons.items())[:20]:
             self._say(f"  {reason} ({len(shards)} shards, such as {shards[0]})")
         for state in states.values():
@@ -123,11 +131,11 @@ class Runner:
         run_config: dict[str, Any] = {
             **self.settings.run_config(assets),
             "loggers": {"progress": {"config": {}}},
-            "execution": {"config": {"in_process": {}} if self._in_process else {"multiprocess": {}}},
+            "execution": {"config": IN_PROCESS if self._in_process else MULTIPROCESS},
         }
-        arguments = (job, self.store.data_dir, self.settings.model_dump_json())
+        arguments = {"name": job, "data_dir": self.store.data_dir, "settings": self.settings.model_dump_json()}
         reconstructable = dg.build_reconstructable_job(
-            "adg_pipeline.definitions", "job_for_run", reconstructable_args=arguments
+            "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
         with dg.execute_job(reconstructable, self.instance, run_config=run_config, tags=dict(tags)) as result:

@@ -24,7 +24,7 @@ POOL_COLOUR, CHOSEN_COLOUR = "#b8c0cc", "#d1495b"
 def score_histogram(scores: NDArray[np.float64], title: str, chosen: NDArray[np.bool_] | None = None) -> MetadataValue:
     """Histogram of (N,) scores, the chosen ones marked where given."""
     figure, axes = _figure()
-    edges = np.histogram_bin_edges(scores, bins=40) if len(scores) else 40
+    edges = np.histogram_bin_edges(scores, bins=40).tolist()
     axes.hist(scores, bins=edges, color=POOL_COLOUR, label="pool")
     if chosen is not None:
         axes.hist(scores[chosen], bins=edges, color=CHOSEN_COLOUR, label="selected")

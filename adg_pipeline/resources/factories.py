@@ -36,7 +36,7 @@ class EmbedderFactory(dg.ConfigurableResource):
 
     gpus: dg.ResourceDependency[GpuLeaseResource]
     backbone: str = Field(description="The backbone of the generations: a directory, a hub name, or 'embedded'.")
-    revision: str | None = Field(None, description="Revision of a hub backbone.")
+    revision: str | None = Field(default=None, description="Revision of a hub backbone.")
 
     @contextmanager
     def open(self, config: EmbeddingConfig) -> Iterator[Embedder]:

@@ -208,14 +208,14 @@ class GpuLeaseResource(ConfigurableResource):
     """The GPUs of this host as a Dagster resource: ``with gpus.lease(2) as ids: …``."""
 
     directory: str | None = Field(
-        None, description="Folder of the lock files, on a local disk; one per user if not set."
+        default=None, description="Folder of the lock files, on a local disk; one per user if not set."
     )
-    devices: str = Field("auto", description="auto, none, or device names as CUDA_VISIBLE_DEVICES takes them.")
+    devices: str = Field(default="auto", description="auto, none, or device names as CUDA_VISIBLE_DEVICES takes them.")
     max_used_share: float = Field(
-        0.2, gt=0, le=1, description="A GPU filled by others beyond this share is passed over."
+        default=0.2, gt=0, le=1, description="A GPU filled by others beyond this share is passed over."
     )
     timeout_seconds: float | None = Field(
-        None, gt=0, description="Longest wait for a GPU; as long as it takes if not set."
+        default=None, gt=0, description="Longest wait for a GPU; as long as it takes if not set."
     )
 
     @contextmanager

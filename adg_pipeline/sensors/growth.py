@@ -20,7 +20,7 @@ from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, shards_in_flight
+from adg_pipeline.runs import MULTIPROCESS, REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, shards_in_flight
 from adg_pipeline.settings import load_settings
 
 MAX_ATTEMPTS = 3
@@ -143,7 +143,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             asset = next(name for name, state in states[shard].assets.items() if state.state != "current")
             reason = f"{MAX_ATTEMPTS} runs failed; read the last one's log, then run `adg run --retry`"
             store.quarantine.put(asset, shard, reason, decision.memory[shard].version, wanted[asset].id)
-        run_config = settings.run_config(SHARD_ASSETS)
+        run_config = {**settings.run_config(SHARD_ASSETS), "execution": {"config": MULTIPROCESS}}
         ordered = [*registered, *decision.add]
         requests = [
             dg.RunRequest(

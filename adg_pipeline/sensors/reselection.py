@@ -16,7 +16,7 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.plan import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
+from adg_pipeline.runs import MULTIPROCESS, SELECTION_JOB, selections_in_flight, shards_in_flight
 from adg_pipeline.settings import load_settings
 
 
@@ -82,7 +82,8 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         )
         if not decision.requests:
             return dg.SkipReason(decision.wait)
-        run_config = settings.run_config(["semantic_bins", "selected_subset"])
+        assets = settings.run_config(["semantic_bins", "selected_subset"])
+        run_config = {**assets, "execution": {"config": MULTIPROCESS}}
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(

@@ -6,7 +6,7 @@ the provenance; a crash in between leaves a shard without provenance, which coun
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -145,7 +145,7 @@ class VectorTables:
         except (OSError, RuntimeError) as error:
             raise self._damaged(table, error) from error
 
-    def _for_writing(self, table: str, dimension: int) -> "lancedb.table.LanceTable":
+    def _for_writing(self, table: str, dimension: int) -> "lancedb.table.Table":
         # Two processes that create a table at the same time would fail one of them.
         with locked(self._directory / ".locks" / f"{table}.lock"):
             database = self._connect()
@@ -157,12 +157,12 @@ class VectorTables:
                 for stamp in self._stamp(table, "x").parent.glob("*.json"):
                     stamp.unlink()
                 database.drop_table(table)
-            lance = database.create_table(table, schema=vector_schema(dimension))
+            lance: Any = database.create_table(table, schema=vector_schema(dimension))
             # Without it, two processes that merge the same new keys both insert them.
             lance.set_unenforced_primary_key("id")
             return lance
 
-    def _open(self, table: str) -> "lancedb.table.LanceTable":
+    def _open(self, table: str) -> "lancedb.table.Table":
         try:
             return self._connect().open_table(table)
         except (ValueError, OSError, RuntimeError) as error:

@@ -1,0 +1,121 @@
+"""The documentation says what is there: its links, commands, settings and examples are those of the code."""
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from adg_pipeline.cli import adg
+from adg_pipeline.config import RawPoolConfig, Section
+from adg_pipeline.formats.layout import detect_layout
+from adg_pipeline.formats.shapes import SHAPES
+from adg_pipeline.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The page's fenced blocks of a language."""
+    return [body for name, body in FENCE.findall(page.read_text("utf-8")) if name == language]
+
+
+def code(page: Path) -> Iterator[str]:
+    """Everything that a reader may type: lines of shell blocks, and code within the prose."""
+    for block in blocks(page, "bash"):
+        yield from block.splitlines()
+    yield from re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text("utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_configuration_reference_is_up_to_date() -> None:
+    script = ROOT / "docs" / "make_configuration_reference.py"
+    spec = importlib.util.spec_from_file_location("make_configuration_reference", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.TARGET.read_text("utf-8") == module.reference(), f"run python {script.relative_to(ROOT)}"
+
+
+@each_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text("utf-8"))):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@each_page
+def test_every_make_target_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {name for text in code(page) for name in re.findall(r"(?:^|[\s=\d])make ([a-z][a-z-]*)", text)}
+    assert named <= targets
+
+
+@each_page
+def test_every_command_of_adg_and_its_options_exist(page: Path) -> None:
+    for text in code(page):
+        for call in re.findall(r"(?:^|\s)adg( [^|;#]+)", text.split("#")[0]):
+            words = call.split()
+            command: click.Command = adg
+            while isinstance(command, click.Group):
+                assert words, f"{text}: which command?"
+                assert words[0] in command.commands, text
+                command = command.commands[words.pop(0)]
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            assert {word for word in words if word.startswith("--")} <= known, text
+
+
+@each_page
+def test_every_setting_named_exists(page: Path) -> None:
+    sections = "|".join(Settings.model_fields)
+    for text in code(page):
+        for key in re.findall(rf"(?:^|\s)((?:{sections})(?:\.[a-z_]+)+)", text):
+            section, *names = key.split(".")
+            model = Settings.model_fields[section].annotation
+            for name in names:
+                assert isinstance(model, type), key
+                assert issubclass(model, Section) or hasattr(model, "model_fields"), key
+                assert name in model.model_fields, key
+                model = model.model_fields[name].annotation
+
+
+@each_page
+def test_every_settings_file_shown_is_valid(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page, "yaml"):
+        if not block.startswith("# adg.yaml"):
+            assert yaml.safe_load(block)
+            continue
+        file = tmp_path / "adg.yaml"
+        file.write_text(block, "utf-8")
+        load_settings(file)
+
+
+def test_every_format_has_an_example_that_is_detected_as_such(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "your-own-pool.md").read_text("utf-8")
+    examples = re.findall(r"^### `(\w+)`.*?^```\w+\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert {name for name, _ in examples} == set(SHAPES)
+    for name, text in examples:
+        file = tmp_path / name
+        file.write_text(text, "utf-8")
+        assert detect_layout(file, RawPoolConfig()).format == name
+
+
+def test_the_worked_examples_come_out_as_shown() -> None:
+    for block in blocks(ROOT / "docs" / "how-selection-works.md", "python"):
+        exec(block, {})
