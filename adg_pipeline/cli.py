@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command: Callable[..., Any] = adg
     try:
         command(args=arguments, standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         say("stopped; what was finished is kept, the same command goes on from there")
         sys.exit(130)
     except click.ClickException as error:

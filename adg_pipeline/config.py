@@ -42,7 +42,9 @@ class RawPoolConfig(Section):
 
     RECIPE = ("format", "max_record_mib")
 
-    format: PoolFormat = Field(default="auto", description="Format of the pool files; auto detects it from their content.")
+    format: PoolFormat = Field(
+        default="auto", description="Format of the pool files; auto detects it from their content."
+    )
     max_record_mib: float = Field(
         default=16.0, gt=0, le=1024, description="A record larger than this (MiB of text) is rejected with its place."
     )
@@ -54,8 +56,12 @@ class VllmOptions(Config):
     model_config = ConfigDict(extra="forbid")
 
     tensor_parallel: int = Field(default=1, ge=1, le=64, description="GPUs that one model is spread over.")
-    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1, description="Share of each GPU's memory vLLM may take.")
-    max_model_len: int | None = Field(default=None, ge=16, description="Context length in tokens; the model's own if not set.")
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="Share of each GPU's memory vLLM may take."
+    )
+    max_model_len: int | None = Field(
+        default=None, ge=16, description="Context length in tokens; the model's own if not set."
+    )
     enforce_eager: bool = Field(default=False, description="Skip CUDA graphs: starts faster, generates slower.")
     batch_invariant: bool = Field(
         default=False,
@@ -71,7 +77,8 @@ class EndpointOptions(Config):
     url: str = Field(default="http://127.0.0.1:8000/v1", description="Base URL of the API, up to and including /v1.")
     model: str | None = Field(default=None, description="Model name the server knows; the backbone's name if not set.")
     api_key_env: str = Field(
-        default="ADG_ENDPOINT_API_KEY", description="Environment variable that holds the API key. The key itself is not stored."
+        default="ADG_ENDPOINT_API_KEY",
+        description="Environment variable that holds the API key. The key itself is not stored.",
     )
     concurrency: int = Field(
         default=32, ge=1, le=4096, description="Most requests in flight; lowered while the server is slow."
@@ -88,21 +95,34 @@ class GenerationConfig(Section):
         "seed", "dtype",
     )  # fmt: skip
 
-    engine: Engine = Field(default="transformers", description="What runs the backbone: transformers, vllm or endpoint.")
-    backbone: str = Field(
-        default="embedded", description="The model to be tuned: a directory, a hub name, or 'embedded' for the packaged one."
+    engine: Engine = Field(
+        default="transformers", description="What runs the backbone: transformers, vllm or endpoint."
     )
-    revision: str | None = Field(default=None, description="Revision of a hub model; pin it, so that a run can be repeated.")
-    template: Template = Field(default="alpaca", description="Prompt: the Alpaca template, or the tokenizer's chat template.")
+    backbone: str = Field(
+        default="embedded",
+        description="The model to be tuned: a directory, a hub name, or 'embedded' for the packaged one.",
+    )
+    revision: str | None = Field(
+        default=None, description="Revision of a hub model; pin it, so that a run can be repeated."
+    )
+    template: Template = Field(
+        default="alpaca", description="Prompt: the Alpaca template, or the tokenizer's chat template."
+    )
     samples: int = Field(default=5, ge=2, le=64, description="K, answers per instruction.")
     temperature: float = Field(default=1.4, gt=0, le=10, description="Sampling temperature.")
-    top_p: float = Field(default=0.9, gt=0, le=1, description="Nucleus sampling: keep the smallest set with this probability.")
+    top_p: float = Field(
+        default=0.9, gt=0, le=1, description="Nucleus sampling: keep the smallest set with this probability."
+    )
     top_k: int = Field(default=50, ge=0, le=1_000_000, description="Keep the k likeliest tokens; 0 keeps all.")
     max_new_tokens: int = Field(default=256, ge=1, le=32_768, description="Longest answer, in tokens.")
     seed: int = Field(default=42, ge=0, lt=2**31, description="Seed from which every sample's own seed is derived.")
     batch_size: int = Field(default=64, ge=1, le=65_536, description="Instructions handed to the engine at a time.")
-    device: Device = Field(default="auto", description="Device of the transformers engine: auto, cpu, cuda, cuda:1, mps.")
-    dtype: DType = Field(default="auto", description="Weights' type; auto: float64 for small models on CPU, else the model's.")
+    device: Device = Field(
+        default="auto", description="Device of the transformers engine: auto, cpu, cuda, cuda:1, mps."
+    )
+    dtype: DType = Field(
+        default="auto", description="Weights' type; auto: float64 for small models on CPU, else the model's."
+    )
     max_failed_share: float = Field(
         default=0.05, ge=0, le=1, description="Share of a shard's instructions that may fail before the shard does."
     )
@@ -166,7 +186,9 @@ class BinConfig(Section):
     n_init: int = Field(default=3, ge=1, le=100, description="Starts of k-means; the best is kept.")
     max_iter: int = Field(default=100, ge=1, le=10_000, description="Passes over the data at most.")
     fit_sample: int = Field(
-        default=500_000, ge=1000, description="Vectors that centroids are fitted on; a larger pool is sampled by example id."
+        default=500_000,
+        ge=1000,
+        description="Vectors that centroids are fitted on; a larger pool is sampled by example id.",
     )
     refit: bool = Field(default=False, description="Fit new centroids now. Otherwise they stay while the pool grows.")
     refit_drift: float = Field(
@@ -189,7 +211,9 @@ class SelectionConfig(Section):
 
     budget: int = Field(default=10_000, ge=1, description="Examples to select.")
     weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
-    rank: Literal["top", "middle", "bottom"] = Field(default="top", description="Which part of each bin's ranking to take.")
+    rank: Literal["top", "middle", "bottom"] = Field(
+        default="top", description="Which part of each bin's ranking to take."
+    )
     quota: Literal["largest_remainder", "released"] = Field(
         default="largest_remainder",
         description="largest_remainder meets the budget exactly; released floors as the paper's code.",
@@ -217,7 +241,9 @@ class TrainingConfig(Section):
     )  # fmt: skip
 
     method: Literal["full", "lora"] = Field(default="full", description="Tune all weights, or low-rank adapters.")
-    merge: bool = Field(default=True, description="lora: merge the adapters into the checkpoint; otherwise keep them apart.")
+    merge: bool = Field(
+        default=True, description="lora: merge the adapters into the checkpoint; otherwise keep them apart."
+    )
     template: Literal["same", "alpaca", "chat"] = Field(
         default="same", description="Prompt template; same: the one that answers were sampled with."
     )
@@ -238,15 +264,20 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the GPU has it."
     )
-    gradient_checkpointing: bool | None = Field(default=None, description="Trade time for memory; on for GPUs if not set.")
+    gradient_checkpointing: bool | None = Field(
+        default=None, description="Trade time for memory; on for GPUs if not set."
+    )
     seed: int = Field(default=42, ge=0, lt=2**31, description="Seed of data order, adapters and dropout.")
     lora_rank: int = Field(default=16, ge=1, le=1024, description="lora: rank.")
     lora_alpha: int = Field(default=32, ge=1, le=4096, description="lora: alpha.")
     lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="lora: dropout.")
-    lora_targets: str = Field(default="all-linear", description="lora: modules, as PEFT names them, separated by commas.")
+    lora_targets: str = Field(
+        default="all-linear", description="lora: modules, as PEFT names them, separated by commas."
+    )
     processes: int = Field(default=1, ge=1, le=1024, description="Processes (GPUs) under accelerate launch.")
     accelerate_config: str | None = Field(
-        default=None, description="Configuration file of accelerate launch, for FSDP or DeepSpeed with several processes."
+        default=None,
+        description="Configuration file of accelerate launch, for FSDP or DeepSpeed with several processes.",
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the training process; all if not set.")
     save_steps: int = Field(default=200, ge=1, description="Steps between the checkpoints that a crash resumes from.")

@@ -16,7 +16,7 @@ from adg_pipeline.jobs import JOBS
 from adg_pipeline.resources.factories import EmbedderFactory, GeneratorFactory
 from adg_pipeline.resources.gpu_leases import GpuLeaseResource
 from adg_pipeline.resources.store import Store, default_data_dir
-from adg_pipeline.sensors import build_pool_growth_sensor, build_reselection_sensor
+from adg_pipeline.sensors import build_pool_growth_sensor, build_reselection_sensor, build_run_health_sensor
 from adg_pipeline.settings import Settings, load_settings
 
 # Dagster says at each use that backfill policies and owners of sensors are beta; a user can do nothing about it.
@@ -36,6 +36,7 @@ def build_defs(settings: Settings | None = None, resource_overrides: Mapping[str
         sensors=[
             build_pool_growth_sensor(settings.sensors.interval_seconds),
             build_reselection_sensor(settings.sensors.interval_seconds),
+            build_run_health_sensor(settings.sensors.interval_seconds),
         ],
         loggers=LOGGERS,
         resources={**_resources(settings), **(resource_overrides or {})},

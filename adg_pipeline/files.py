@@ -1,6 +1,5 @@
 """Writes that a crash can't leave half done: a reader sees the old file or the new one, never a part."""
 
-import fcntl
 import os
 import shutil
 import uuid
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adg_pipeline.errors import StoreError
+from adg_pipeline.file_lock import FileLock
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -63,8 +63,7 @@ def publish_directory(path: Path, fill: Callable[[Path], None]) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file. The kernel frees it when the process dies, however it dies: no stale lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(path):
         yield
 
 

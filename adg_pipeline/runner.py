@@ -12,6 +12,7 @@ from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
+from adg_pipeline.run_health import end_dead_runs
 from adg_pipeline.runs import (
     CHECKPOINT_JOB,
     IN_PROCESS,
@@ -66,6 +67,10 @@ class Runner:
 
     def bring_shards_up_to_date(self, report: RunReport) -> None:
         """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done."""
+        for run in end_dead_runs(self.instance):
+            self._say(
+                f"run {run.run_id} of {run.job_name} was killed earlier: marked as failed, its slots are free again"
+            )
         states = self.states()
         self.register(list(states))
         todo = [shard for shard, state in states.items() if state.needs_work]
@@ -139,4 +144,14 @@ class Runner:
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
         with dg.execute_job(reconstructable, self.instance, run_config=run_config, tags=dict(tags)) as result:
-            return result.success
+            if result.success:
+                return True
+            if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):
+                raise KeyboardInterrupt
+            return False
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether a failure is Dagster's way of saying that somebody pressed Ctrl-C."""
+    data = event.event_specific_data
+    return "DagsterExecutionInterruptedError" in str(getattr(data, "error", ""))

@@ -42,7 +42,8 @@ def test_dropped_files_are_computed_and_the_subset_renewed_without_a_touch(bench
 
 def sensors(dev: DagsterDev) -> dict[str, str]:
     selector = '{repositoryName: "__repository__", repositoryLocationName: "adg_pipeline"}'
-    query = f"{{ sensorsOrError(repositorySelector: {selector}) {{ ... on Sensors {{ results {{ name sensorState {{ status }} }} }} }} }}"
+    fields = "... on Sensors { results { name sensorState { status } } }"
+    query = f"{{ sensorsOrError(repositorySelector: {selector}) {{ {fields} }} }}"
     found = dev.query(query)["sensorsOrError"]["results"]
     return {sensor["name"]: sensor["sensorState"]["status"] for sensor in found}
 

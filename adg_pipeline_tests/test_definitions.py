@@ -23,9 +23,7 @@ def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 
 def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
-    edges = {
-        name: sorted(dep.asset_key.to_user_string() for dep in spec.deps) for name, spec in specs(defs).items()
-    }
+    edges = {name: sorted(dep.asset_key.to_user_string() for dep in spec.deps) for name, spec in specs(defs).items()}
     assert edges == {
         "raw_pool": [],
         "generations": ["raw_pool"],
@@ -74,6 +72,8 @@ def test_loading_the_definitions_imports_no_model_library() -> None:
 
 
 def test_the_command_line_answers_without_loading_dagster() -> None:
-    code = "import sys, adg_pipeline.cli; print([name for name in ('dagster', 'polars', 'torch') if name in sys.modules])"
+    code = (
+        "import sys, adg_pipeline.cli; print([name for name in ('dagster', 'polars', 'torch') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

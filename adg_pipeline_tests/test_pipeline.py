@@ -181,7 +181,9 @@ def test_bad_arguments_are_refused_with_exit_code_2(bench: Workbench, arguments:
         (["run", "--set", "generations.backbone=/no/such/model"], "/no/such/model"),
     ],
 )
-def test_a_failure_is_one_line_with_its_mend_and_exit_code_1(bench: Workbench, arguments: list[str], words: str) -> None:
+def test_a_failure_is_one_line_with_its_mend_and_exit_code_1(
+    bench: Workbench, arguments: list[str], words: str
+) -> None:
     if "generations.backbone=/no/such/model" in arguments:
         bench.add("a", records(3))
     failed = bench.adg(*arguments)
@@ -198,7 +200,11 @@ def test_a_split_pool_is_listed_with_its_counts(bench: Workbench, tmp_path: Path
     assert [shard["key"] for shard in added.json] == ["mine-00000", "mine-00001", "mine-00002"]
     again = bench.adg("pool", "add", str(source), "--rows-per-shard", "3", "--json")
     assert [shard["changed"] for shard in again.json] == [False, False, False]
-    assert [row["shard"] for row in bench.adg("pool", "list", "--json").json] == ["mine-00000", "mine-00001", "mine-00002"]
+    assert [row["shard"] for row in bench.adg("pool", "list", "--json").json] == [
+        "mine-00000",
+        "mine-00001",
+        "mine-00002",
+    ]
 
 
 def test_training_on_the_subset_publishes_a_checkpoint_that_leads_back_to_it(bench: Workbench) -> None:

@@ -20,7 +20,11 @@ def test_defaults_are_the_papers_where_no_file_is(tmp_path: Path, monkeypatch: p
     settings = load_settings()
     generation = settings.generations
     assert (generation.samples, generation.temperature, generation.top_p, generation.top_k) == (5, 1.4, 0.9, 50)
-    assert (generation.max_new_tokens, settings.selected_subset.weight, settings.selected_subset.budget) == (256, 0.4, 10_000)
+    assert (generation.max_new_tokens, settings.selected_subset.weight, settings.selected_subset.budget) == (
+        256,
+        0.4,
+        10_000,
+    )
 
 
 def test_overrides_win_over_the_file(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ class Workbench:
 
     folder: Path
     capture: pytest.CaptureFixture[str]
-    settings: dict[str, dict[str, Any]] = field(default_factory=lambda: {key: dict(value) for key, value in SMALL.items()})
+    settings: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {key: dict(value) for key, value in SMALL.items()}
+    )
 
     def __post_init__(self) -> None:
         self.pool.mkdir(parents=True, exist_ok=True)

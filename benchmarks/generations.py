@@ -51,9 +51,7 @@ class AlreadyOpen(GeneratorFactory):
 
 
 def run(backbone: str = "embedded", engine: str = "transformers", max_new_tokens: int = 64) -> list[Result]:
-    config = GenerationConfig.model_validate(
-        {"backbone": backbone, "engine": engine, "max_new_tokens": max_new_tokens}
-    )
+    config = GenerationConfig.model_validate({"backbone": backbone, "engine": engine, "max_new_tokens": max_new_tokens})
     asset = generations.build(config, dg.BackfillPolicy.multi_run())
     through_asset = bare = float("inf")
     with (

@@ -22,34 +22,38 @@ def machine_facts() -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """One benchmark's outcome. ``ratio`` is how many times faster than the baseline; at least ``goal`` is wanted."""
+    """One benchmark's outcome: a rate, and where there is a baseline, how many times faster than that."""
 
     name: str
     figure: float
-    baseline: float
     unit: str
-    ratio: float
+    baseline: float | None = None
     goal: float | None = None
     note: str = ""
     machine: str = field(default_factory=machine_facts)
 
     @property
+    def ratio(self) -> float | None:
+        return self.figure / self.baseline if self.baseline else None
+
+    @property
     def met(self) -> bool:
-        return self.goal is None or self.ratio >= self.goal
+        """Whether the ratio reaches the goal; true where there is none."""
+        return self.goal is None or (self.ratio or 0.0) >= self.goal
 
     def line(self) -> str:
-        goal = f" (goal {self.goal:g}x: {'met' if self.met else 'MISSED'})" if self.goal is not None else ""
-        note = f" | {self.note}" if self.note else ""
-        return (
-            f"{self.name}: {self.figure:,.1f} {self.unit}, baseline {self.baseline:,.1f} {self.unit}, "
-            f"{self.ratio:.1f}x{goal}{note} | {self.machine}"
-        )
+        parts = [f"{self.name}: {self.figure:,.0f} {self.unit}"]
+        if self.baseline is not None:
+            parts.append(f"baseline {self.baseline:,.0f} {self.unit}, {self.ratio:.1f}x")
+        if self.goal is not None:
+            parts.append(f"goal {self.goal:g}x {'met' if self.met else 'MISSED'}")
+        return " | ".join([*parts, self.note, self.machine])
 
 
 def report(results: Sequence[Result], *, as_json: bool) -> None:
     """Print results, one a line."""
     for result in results:
-        text = json.dumps({**asdict(result), "met": result.met}) if as_json else result.line()
+        text = json.dumps({**asdict(result), "ratio": result.ratio, "met": result.met}) if as_json else result.line()
         sys.stdout.write(text + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the sections of `adg_pipeline.config`: ``python docs/make_configuration_reference.py``."""
+"""Writes docs/configuration.md from the sections of `adg_pipeline.config`. Run it as a script."""
 
 import json
 import sys

@@ -27,8 +27,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 BLOCK_ROWS = 4096  # rows whose Gram matrices are held at once, per thread: 1 MB for K = 5
-CACHE_BYTES = 2**20  # vectors are converted to float64 in pieces of this size, which stay in a core's cache
-JACOBI_LIMIT = 8  # up to this many answers, rotating all rows' matrices at once beats LAPACK one by one
+CACHE_BYTES = 2**21  # vectors are converted to float64 in pieces of this size, which stay in a core's cache
+JACOBI_LIMIT = 7  # below this size, rotating all rows' matrices at once beats LAPACK one by one
 MOST_SWEEPS = 16  # cyclic Jacobi converges quadratically: five sweeps as a rule
 SMALLEST = 1e-300  # keeps 0 / 0 out of a rotation that has nothing to do
 NORM_EPSILON = 1e-12  # added to norms by the released code, so that a zero vector stays zero
@@ -144,17 +144,21 @@ def _blocks(rows: int) -> Iterator[slice]:
 def _cosines(vectors: NDArray[np.generic]) -> Floats:
     """Gram matrices of each row's vectors at unit length: (n, K, d) → (K, K, n), so that what follows runs along n."""
     n, k, d = vectors.shape
-    gram = np.empty((n, k, k + 1))
-    piece = max(1, CACHE_BYTES // (8 * (k + 1) * max(d, 1)))
-    # The right side has a row of zeros more than the left: numpy calls syrk for the product of an array with its own
-    # transpose, which for matrices this small is three times slower than gemm.
-    buffer = np.zeros((piece, k + 1, d))
+    gram = np.empty((n, k, k))
+    piece = max(1, CACHE_BYTES // (8 * k * max(d, 1)))
+    buffer = np.empty((piece, k, d))
     for start in range(0, n, piece):
         stop = min(start + piece, n)
-        right = buffer[: stop - start]
-        right[:, :k] = vectors[start:stop]
-        np.matmul(right[:, :k], right.swapaxes(1, 2), out=gram[start:stop])
-    cosines = np.ascontiguousarray(gram[:, :, :k].transpose(1, 2, 0))
+        part = buffer[: stop - start]
+        part[...] = vectors[start:stop]
+        # All pairs are among those of the first K-1 vectors with the last K-1. For the product of an array with its own
+        # transpose numpy would call syrk, which for matrices this small takes four times as long as gemm.
+        np.matmul(part[:, :-1], part[:, 1:].swapaxes(1, 2), out=gram[start:stop, :-1, 1:])
+        for end in (0, -1):
+            np.vecdot(part[:, end], part[:, end], out=gram[start:stop, end, end])
+    cosines = np.ascontiguousarray(gram.transpose(1, 2, 0))
+    cosines[1:, 0] = cosines[0, 1:]
+    cosines[-1, 1:-1] = cosines[1:-1, -1]
     norms = np.sqrt(np.einsum("iin->in", cosines)) + NORM_EPSILON
     cosines /= norms[:, None]
     cosines /= norms[None, :]

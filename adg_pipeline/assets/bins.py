@@ -103,7 +103,9 @@ def _bin(
             refit_growth=config.refit_growth,
         )
         if reason is None:
-            context.log.info(f"semantic_bins: {len(centroids)} centroids kept, {assignments.height:,} examples assigned")
+            context.log.info(
+                f"semantic_bins: {len(centroids)} centroids kept, {assignments.height:,} examples assigned"
+            )
             return _Binned(centroids, assignments, old)
         why = reason
     context.log.info(f"semantic_bins: fitting centroids ({why})")
@@ -131,9 +133,7 @@ def _fit(store: Store, config: BinConfig, inputs: SelectionInputs) -> np.ndarray
             chosen.setdefault(examples[row], batch[row])
     count = bin_count(len(unique), config.bins, config.examples_per_bin)
     vectors = np.stack(list(chosen.values()))
-    return fit_centroids(
-        vectors, list(chosen), count, seed=config.seed, n_init=config.n_init, max_iter=config.max_iter
-    )
+    return fit_centroids(vectors, list(chosen), count, seed=config.seed, n_init=config.n_init, max_iter=config.max_iter)
 
 
 def _assign(store: Store, inputs: SelectionInputs, centroids: np.ndarray) -> tuple[pl.DataFrame, float]:
@@ -157,4 +157,6 @@ def _rows(store: Store, inputs: SelectionInputs, *, vectors: bool = True) -> Ite
             found = True
             yield tuple(array[chosen] for array in batch)
     if not found:
-        raise StaleInputError("lancedb/instruction_embeddings holds no vectors: materialise instruction_embeddings again")
+        raise StaleInputError(
+            "lancedb/instruction_embeddings holds no vectors: materialise instruction_embeddings again"
+        )

@@ -1,6 +1,5 @@
 """generations: K stochastic answers of the backbone per instruction."""
 
-
 import dagster as dg
 import polars as pl
 import pyarrow as pa

@@ -7,7 +7,7 @@ from adg_pipeline.assets.shards import ShardTask, materialize_shards
 from adg_pipeline.compute import SHARD_RETRIES
 from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.errors import ShardFault
-from adg_pipeline.formats.convert import ConversionSummary, PoolFileChanged, PoolFileError, convert
+from adg_pipeline.formats.convert import ConversionSummary, convert
 from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
@@ -72,19 +72,14 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                 )
                 return {PROVENANCE_KEY.decode(): stored[0].to_json()}
 
-            try:
-                convert(
-                    file.path,
-                    store.table_path("raw_pool", task.shard),
-                    store.rejects_path(task.shard),
-                    config,
-                    metadata=stamp,
-                    progress=progress,
-                )
-            except PoolFileChanged:
-                raise  # passes by itself: the step's retry takes the file once it is complete
-            except PoolFileError as error:
-                raise ShardFault(str(error)) from error
+            convert(
+                file.path,
+                store.table_path("raw_pool", task.shard),
+                store.rejects_path(task.shard),
+                config,
+                metadata=stamp,
+                progress=progress,
+            )
             return stored[0]
 
         materialize_shards(context, store, plan, compute, lambda stored: metadata.raw_pool(store, stored))

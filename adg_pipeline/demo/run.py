@@ -86,7 +86,7 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
         after = store.selection_manifest(ADG) or {}
     growth = [
         "When the pool grew",
-        f"  shards computed: {', '.join(grown.shards_computed)}, of {len(after['shards'])}, in {time.monotonic() - since:.0f} s",
+        f"  shards computed: {', '.join(grown.shards_computed)} of {len(after['shards'])}, {time.monotonic() - since:.0f} s",
         f"  subset renewed: {before['counts']['pool']} examples in the pool before, {after['counts']['pool']} after; "
         f"{len(_chosen(store) - chosen_before)} of the {after['counts']['selected']} selected are new",
     ]

@@ -20,7 +20,7 @@ from pathlib import Path
 from dagster import ConfigurableResource, get_dagster_logger
 from pydantic import Field
 
-from adg_pipeline.resources.file_lock import FileLock
+from adg_pipeline.file_lock import FileLock
 from adg_pipeline.resources.gpu_devices import Gpu, named_gpus, visible_gpus
 
 Progress = Callable[[str], None]

@@ -4,6 +4,7 @@ https://docs.dagster.io/guides/automate/sensors
 """
 
 from adg_pipeline.sensors.growth import build_pool_growth_sensor
+from adg_pipeline.sensors.health import build_run_health_sensor
 from adg_pipeline.sensors.reselection import build_reselection_sensor
 
-__all__ = ["build_pool_growth_sensor", "build_reselection_sensor"]
+__all__ = ["build_pool_growth_sensor", "build_reselection_sensor", "build_run_health_sensor"]

@@ -12,7 +12,7 @@ from adg_pipeline.algorithms import divergence
 from adg_pipeline.algorithms.divergence import Divergence, adg_score, answer_divergence
 
 GOLDENS = ("divergence_k5.npz", "divergence_k3.npz")
-shapes = st.tuples(st.integers(1, 40), st.integers(2, 10), st.integers(2, 40))
+shapes = st.tuples(st.integers(1, 40), st.integers(2, 10), st.integers(8, 40))
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -15,7 +15,9 @@ def decide(
     in_flight: int = 0,
     at_hand: str | None = None,
 ) -> ReselectionDecision:
-    return decide_reselection({"a": CURRENT} if states is None else states, inputs, in_flight, {"adg": "k1"}, {"adg": at_hand})
+    return decide_reselection(
+        {"a": CURRENT} if states is None else states, inputs, in_flight, {"adg": "k1"}, {"adg": at_hand}
+    )
 
 
 def test_changed_scores_lead_to_one_selection() -> None:

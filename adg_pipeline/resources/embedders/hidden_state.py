@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # Tokens in a batch, padding included. On a CPU the states of more leave its caches, which costs more than it saves; a
 # GPU is kept busy long before.
-MOST_TOKENS_CPU = 4096
+MOST_TOKENS_CPU = 1024
 MOST_TOKENS_GPU = 32_768
 
 

@@ -109,9 +109,7 @@ class VectorTables:
         query = self._open(table).search().where(_shard_is(shard)).select(columns)
         yield from self._arrays(table, query)
 
-    def read_all(
-        self, table: str, *, vectors: bool = True
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def read_all(self, table: str, *, vectors: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Batches of (shards (n,), example ids (n,), vectors (n, d) float32, or (n, 0)) of the whole table."""
         columns = ["shard", "example_id", *(["vector"] if vectors else [])]
         query = self._open(table).search().select(columns)

@@ -13,7 +13,7 @@ from pathlib import Path
 from dagster_pipes import PipesDefaultContextLoader, PipesEnvVarParamsLoader, open_dagster_pipes
 
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.resources.file_lock import FileLock
+from adg_pipeline.file_lock import FileLock
 from adg_pipeline.resources.models import load_tokenizer
 from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
 from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
