@@ -167,7 +167,7 @@ class ScoreConfig(Section):
     noise_floor: float = Field(
         default=1e-9, ge=0, lt=1, description="Dispersion below this is rounding of equal answers: counted as 0."
     )
-    decimals: int = Field(default=6, ge=3, le=12, description="Decimals kept of each score, far above float noise.")
+    decimals: int = Field(default=4, ge=3, le=12, description="Decimals kept of each score, above float noise.")
     mode_distance: float = Field(
         default=0.3, gt=0, le=2, description="Answers closer than this (Euclidean, unit vectors) count as one mode."
     )

@@ -28,7 +28,9 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     ended = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT)):
         if run.status in _STARTED and _is_dead(instance, run.run_id):
-            instance.report_run_failed(run, "All processes of this run are gone: it was killed. What it finished is kept.")
+            instance.report_run_failed(
+                run, "All processes of this run are gone: it was killed. What it finished is kept."
+            )
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             ended.append(run)
     return ended

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from adg_pipeline.cli import main
+from adg_pipeline.instance import open_instance
 from adg_pipeline.resources.store import Store
 
 # Short answers and few bins, so that a run takes seconds; otherwise the defaults.
@@ -85,7 +86,7 @@ class Workbench:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        with _environment(self.environment()), dg.DagsterInstance.get() as instance:
+        with _environment(self.environment()), open_instance() as instance:
             yield instance
 
     def add(self, name: str, records: list[dict[str, Any]]) -> Path:

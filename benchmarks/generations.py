@@ -79,7 +79,6 @@ def run(backbone: str = "embedded", engine: str = "transformers", max_new_tokens
             figure=answers / through_asset,
             baseline=answers / bare,
             unit="answers/s",
-            ratio=bare / through_asset,
             goal=1 / 1.05,
             note=f"{EXAMPLES} x {config.samples}, at most {max_new_tokens} tokens; overhead {through_asset / bare - 1:.1%}",
         )

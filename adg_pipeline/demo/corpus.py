@@ -8,7 +8,7 @@ from adg_pipeline.demo.generic_text import everyday_exchange
 from adg_pipeline.demo.questions import open_ended_question, skill_question
 from adg_pipeline.demo.skills import BARELY_KNOWN, KNOWN, Skill
 
-_MEANINGS = (0.3, 0.4, 0.3)  # how often an ambiguous phrase means its skill, the next one in the list, the one after
+_MEANINGS = (0.38, 0.34, 0.28)  # how often an ambiguous phrase means its skill, the next one in the list, the one after
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from adg_pipeline.algorithms.prompts import Template, render_prompt
 from adg_pipeline.demo.questions import Question, skill_question
 from adg_pipeline.demo.skills import ALL_SKILLS, BARELY_KNOWN, KNOWN
 
-_LONGEST_ANSWER = 24  # tokens; the longest right answer is 18 letters and the end token
+_LONGEST_ANSWER = 16  # tokens; the longest right answer is 12 letters and the end token
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SkillAccuracy:
         return sum(self.by_skill.values()) / len(self.by_skill)
 
 
-def held_out_questions(per_skill: int = 40, seed: int = 0) -> list[Question]:
+def held_out_questions(per_skill: int = 24, seed: int = 0) -> list[Question]:
     """``per_skill`` questions of every skill, on texts that no pool and no training text of the backbone holds."""
     stream = random.Random(f"held-out/{seed}")
     return [skill_question(skill, stream, held_out=True) for skill in ALL_SKILLS for _ in range(per_skill)]

@@ -83,6 +83,11 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
     counts = manifest["counts"]
     return {
         "dagster/row_count": subset.height,
+        "quadrants": plots.quadrants(dispersion, anisotropy, chosen, "Dispersion and anisotropy, selected marked"),
+        "score_histogram": plots.score_histogram(
+            adg_score(dispersion, anisotropy, weight), f"Scores, λ = {weight}", chosen
+        ),
+        "quotas": plots.quota_bars(per_bin["len"].to_list(), per_bin["selected"].to_list(), "Selected per bin"),
         "budget": manifest["config"]["budget"],
         "pool": counts["pool"],
         "eligible": counts["eligible"],
@@ -91,11 +96,6 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         "shards_left_out": dg.MetadataValue.json(manifest["shards_left_out"]),
         "selected_by_source": dg.MetadataValue.json(counts["selected_by_source"]),
         "sample": _table(subset.select("rank", "example_id", "score", "instruction", "output").head(SAMPLE_ROWS)),
-        "quadrants": plots.quadrants(dispersion, anisotropy, chosen, "Dispersion and anisotropy, selected marked"),
-        "score_histogram": plots.score_histogram(
-            adg_score(dispersion, anisotropy, weight), f"Scores, λ = {weight}", chosen
-        ),
-        "quotas": plots.quota_bars(per_bin["len"].to_list(), per_bin["selected"].to_list(), "Selected per bin"),
     }
 
 

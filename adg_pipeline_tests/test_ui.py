@@ -1,0 +1,119 @@
+"""Dagster's UI in a real browser: the graph, a backfill from the page, the pictures, a sensor switched off and on.
+
+Pictures that the docs show are made here when ADG_PICTURES names a folder.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from adg_pipeline_tests.dagster_dev import DagsterDev, dagster_dev
+from adg_pipeline_tests.workbench import Workbench, records
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"),
+    pytest.mark.timeout(500),
+]
+# The browser must not call home.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*QUIET, "--disable-component-update", "--disable-sync"]
+        )
+        yield browser
+        browser.close()
+
+
+def picture(page: Page, name: str) -> None:
+    folder = os.environ.get("ADG_PICTURES")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_a_user_works_through_the_pages(bench: Workbench, tmp_path: Path, browser: Browser) -> None:
+    bench.add("part-1", records(14))
+    bench.add("part-2", records(14, first=14))
+    # Sensors would take the files before the page does.
+    bench.settings["sensors"] = {"settle_seconds": 100_000}
+    bench.write_settings()
+    with bench.instance() as instance:
+        instance.add_dynamic_partitions("pool_shards", ["part-1", "part-2"])
+    with dagster_dev(tmp_path, bench.environment()) as dev:
+        page = browser.new_page(viewport={"width": 1500, "height": 950})
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        look_at_the_graph(page, dev)
+        backfill_two_shards(page, dev, bench)
+        select(page, dev, bench)
+        look_at_the_pictures(page, dev)
+        switch_a_sensor(page, dev)
+
+
+def look_at_the_graph(page: Page, dev: DagsterDev) -> None:
+    groups = ("pool", "divergence", "selection", "training")
+    expanded = quote(",".join(f"global@global:{group}" for group in groups))
+    page.goto(f"{dev.url}/asset-groups?expanded={expanded}")
+    for asset in ("raw_pool", "generations", "selected_subset"):
+        expect(page.get_by_text(asset, exact=True).first).to_be_visible()
+    picture(page, "graph")
+
+
+def backfill_two_shards(page: Page, dev: DagsterDev, bench: Workbench) -> None:
+    page.goto(f"{dev.url}/locations/adg_pipeline/jobs/shards")
+    page.get_by_role("button", name=re.compile("Materialize")).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="All", exact=True).click()
+    expect(dialog.get_by_text("2 partitions").first).to_be_visible()
+    picture(page, "backfill")
+    dialog.get_by_role("button", name=re.compile("Launch")).last.click()
+    dev.wait_for("both shards", lambda: bench.store.shards("divergence_scores") == ["part-1", "part-2"], 200)
+    dev.wait_for("the end of the backfill", lambda: all(run["status"] == "SUCCESS" for run in dev.runs()), 60)
+
+
+def select(page: Page, dev: DagsterDev, bench: Workbench) -> None:
+    dev.wait_for("the subset, from the sensor", lambda: bench.store.selection_manifest("adg"), 120)
+    dev.wait_for("the end of its run", lambda: all(run["status"] == "SUCCESS" for run in dev.runs()), 60)
+
+
+def look_at_the_pictures(page: Page, dev: DagsterDev) -> None:
+    page.goto(f"{dev.url}/assets/selected_subset?partition=adg&view=partitions")
+    row = page.get_by_role("row").filter(has=page.get_by_text("quadrants", exact=True)).first
+    expect(row).to_be_visible()
+    picture(page, "selection")
+    row.get_by_text("Show", exact=False).first.click()
+    image = page.locator("img[src^='data:image/png']").first
+    expect(image).to_be_visible()
+    assert image.evaluate("element => element.naturalWidth") > 100
+    picture(page, "quadrants")
+    page.keyboard.press("Escape")
+
+
+def switch_a_sensor(page: Page, dev: DagsterDev) -> None:
+    page.goto(f"{dev.url}/locations/adg_pipeline/sensors/pool_growth_sensor")
+    switch = page.get_by_role("switch").first
+    expect(switch).to_be_visible()
+    picture(page, "sensor")
+    for status in ("STOPPED", "RUNNING"):
+        switch.click()
+        dev.wait_for(f"a sensor that is {status}", lambda wanted=status: sensor_status(dev) == wanted, 30)
+
+
+def sensor_status(dev: DagsterDev) -> str:
+    selector = (
+        '{repositoryName: "__repository__", repositoryLocationName: "adg_pipeline", sensorName: "pool_growth_sensor"}'
+    )
+    query = f"{{ sensorOrError(sensorSelector: {selector}) {{ ... on Sensor {{ sensorState {{ status }} }} }} }}"
+    return str(dev.query(query)["sensorOrError"]["sensorState"]["status"])
