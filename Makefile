@@ -52,7 +52,8 @@ lint: install
 	$(VENV)/bin/mypy
 
 test: install lint ## lint, type-check and run the tests
-	@$(VENV)/bin/python -m pytest
+	@# One thread a process: two processes of two threads each would wait for each other on two cores.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
 test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's CPU build
 	@$(VLLM_VENV)/bin/python -m pytest adg_pipeline_tests/vllm

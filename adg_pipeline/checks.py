@@ -1,11 +1,10 @@
 """Asset checks: what must hold of stored data, looked at again after it was stored. One step for all of them.
 
-They run with every selection, not with every shard: they read the whole pool, and the cost of a shard must not grow with
-the pool. https://docs.dagster.io/guides/test/asset-checks
+They belong to the subset, not to the shards: they read the whole pool, and the cost of a shard must not grow with the
+pool. https://docs.dagster.io/guides/test/asset-checks
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import polars as pl
@@ -14,31 +13,39 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.plan import selection_inputs
 from adg_pipeline.resources.store import Store
 
-ACCOUNTED = dg.AssetCheckSpec(
+ASSET = "selected_subset"
+ACCOUNTED, BOUNDED, BUDGET = (
     "every_example_is_accounted_for",
-    asset="divergence_scores",
-    description="Every accepted example has a score, or a reason for having none.",
-)
-BOUNDED = dg.AssetCheckSpec(
     "scores_lie_within_bounds",
-    asset="divergence_scores",
-    description="Dispersion and anisotropy lie between 0 and 1.",
-)
-BUDGET = dg.AssetCheckSpec(
     "subsets_meet_their_budget",
-    asset="selected_subset",
-    description="Every subset has as many examples as its budget asks for, none of them twice.",
 )
+DESCRIPTIONS = {
+    ACCOUNTED: "Every accepted example of the pool has scores, or a reason for having none.",
+    BOUNDED: "Dispersion and anisotropy of every example lie between 0 and 1.",
+    BUDGET: "Every subset has as many examples as its budget asks for, none of them twice.",
+}
 
 
-@dg.multi_asset_check(specs=[ACCOUNTED, BOUNDED, BUDGET], name="stored_data_holds")
-def stored_data_holds(store: Store) -> Iterator[dg.AssetCheckResult]:
+@dg.multi_asset_check(
+    specs=[dg.AssetCheckSpec(name, asset=ASSET, description=text) for name, text in DESCRIPTIONS.items()],
+    name="stored_data_holds",
+    can_subset=True,
+)
+def stored_data_holds(context: dg.AssetCheckExecutionContext, store: Store) -> Iterator[dg.AssetCheckResult]:
+    asked = {key.name for key in context.selected_asset_check_keys}
     shards = selection_inputs(store, list(list_shards(store.pool_dir).shards)).shards
-    accounts, outside = accounting(store, shards), out_of_bounds(store, shards)
-    yield _result(ACCOUNTED, not any(accounts.values()), {"shards": len(shards), **accounts})
-    yield _result(BOUNDED, outside == 0, {"shards": len(shards), "examples_outside": outside})
-    faults = budget_faults(store)
-    yield _result(BUDGET, not faults, {"faults": faults})
+    if ACCOUNTED in asked:
+        faults = accounting(store, shards)
+        yield dg.AssetCheckResult(
+            check_name=ACCOUNTED, asset_key=ASSET, passed=not any(faults.values()), metadata=faults
+        )
+    if BOUNDED in asked:
+        outside = out_of_bounds(store, shards)
+        metadata = {"examples_outside": outside}
+        yield dg.AssetCheckResult(check_name=BOUNDED, asset_key=ASSET, passed=outside == 0, metadata=metadata)
+    if BUDGET in asked:
+        wrong = budget_faults(store)
+        yield dg.AssetCheckResult(check_name=BUDGET, asset_key=ASSET, passed=not wrong, metadata={"faults": wrong})
 
 
 def accounting(store: Store, shards: Sequence[str]) -> dict[str, int]:
@@ -76,10 +83,6 @@ def budget_faults(store: Store) -> dict[str, str]:
 
 def _height(frame: pl.LazyFrame) -> int:
     return int(frame.select(pl.len()).collect().item())
-
-
-def _result(spec: dg.AssetCheckSpec, passed: bool, metadata: Mapping[str, Any]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=passed, asset_key=spec.asset_key, check_name=spec.name, metadata=metadata)
 
 
 CHECKS = [stored_data_holds]

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from adg_pipeline.checks import CHECKS
 from adg_pipeline.partitions import pool_shards
 from adg_pipeline.plan import SHARD_ASSETS
 from adg_pipeline.resources.store import Store
@@ -10,12 +9,12 @@ from adg_pipeline.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, 
 
 shards_job = dg.define_asset_job(
     SHARDS_JOB,
-    selection=dg.AssetSelection.assets(*SHARD_ASSETS).without_checks(),
+    selection=dg.AssetSelection.assets(*SHARD_ASSETS),
     description="Everything that is computed per shard, from the pool file to its scores.",
 )
 selection_job = dg.define_asset_job(
     SELECTION_JOB,
-    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset") | dg.AssetSelection.checks(*CHECKS),
+    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
     description="Semantic bins, the subset of one selector, and the checks of what is stored.",
 )
 checkpoint_job = dg.define_asset_job(

@@ -103,11 +103,11 @@ def look_at_the_pictures(page: Page, dev: DagsterDev) -> None:
 
 def switch_a_sensor(page: Page, dev: DagsterDev) -> None:
     page.goto(f"{dev.url}/locations/adg_pipeline/sensors/pool_growth_sensor")
-    switch = page.get_by_role("switch").first
-    expect(switch).to_be_visible()
+    switch = page.get_by_role("row").filter(has_text="Running").get_by_role("checkbox").first
+    expect(switch).to_be_attached()
     picture(page, "sensor")
     for status in ("STOPPED", "RUNNING"):
-        switch.click()
+        switch.click(force=True)  # what is seen is drawn over the box that is clicked
         dev.wait_for(f"a sensor that is {status}", lambda wanted=status: sensor_status(dev) == wanted, 30)
 
 

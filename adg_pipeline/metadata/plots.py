@@ -43,7 +43,7 @@ def quadrants(
     for mask, colour, label in ((~marked, POOL_COLOUR, "pool"), (marked, CHOSEN_COLOUR, "selected")):
         rows = shown[mask[shown]]
         if len(rows):
-            axes.scatter(dispersion[rows], anisotropy[rows], s=6, c=colour, label=label, linewidths=0, alpha=0.7)
+            axes.scatter(dispersion[rows], anisotropy[rows], s=12, c=colour, label=label, linewidths=0, alpha=0.7)
     if len(dispersion):
         axes.axvline(float(np.median(dispersion)), color="#555", lw=0.8, ls="--")
         axes.axhline(float(np.median(anisotropy)), color="#555", lw=0.8, ls="--")
