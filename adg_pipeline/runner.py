@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from adg_pipeline.assets.shards import STOPPED
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.partitions import contiguous_ranges, pool_shards
@@ -154,4 +155,5 @@ class Runner:
 def _interrupted(event: dg.DagsterEvent) -> bool:
     """Whether a failure is Dagster's way of saying that somebody pressed Ctrl-C."""
     data = event.event_specific_data
-    return "DagsterExecutionInterruptedError" in str(getattr(data, "error", ""))
+    told = f"{getattr(data, 'error', '')} {getattr(data, 'user_failure_data', '')}"
+    return STOPPED in told or "DagsterExecutionInterruptedError" in told

@@ -15,7 +15,8 @@ def test_dropped_files_are_computed_and_the_subset_renewed_without_a_touch(bench
     bench.write_settings()
     bench.add("first", records(14))
     with dagster_dev(tmp_path, bench.environment()) as dev:
-        assert sensors(dev) == {"pool_growth_sensor": "RUNNING", "reselection_sensor": "RUNNING"}
+        names = ("pool_growth_sensor", "reselection_sensor", "run_health_sensor")
+        assert sensors(dev) == dict.fromkeys(names, "RUNNING")
         dev.wait_for("the first subset", lambda: pool_of_subset(bench) == 14, 180)
         computed_first = bench.stamps("generations")
 

@@ -18,6 +18,7 @@ from adg_pipeline.provenance import Provenance, Recipe
 from adg_pipeline.resources.store import Store
 
 T = TypeVar("T")
+STOPPED = "stopped by a signal; what was finished is kept"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ def materialize_shards(
                     stored = compute(task)
                     context.log.info(f"{asset} {shard} ({number} of {len(shards)}): {stored.rows:,} rows")
                 store.quarantine.release(asset, shard)
+        except dg.DagsterExecutionInterruptedError as interrupt:
+            # Somebody wants the run to end: the step's retry policy must not start it again.
+            raise dg.Failure(STOPPED, allow_retries=False) from interrupt
         except ShardFault as fault:
             faults[shard] = str(fault)
             store.quarantine.put(asset, shard, str(fault), store.file_version(shard), task.recipe.id)
