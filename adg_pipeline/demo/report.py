@@ -54,7 +54,10 @@ def render(report: DemoReport) -> str:
     console = Console(file=text, width=_WIDTH, color_system=None, highlight=False)
     seeds = max((len(runs) for runs in report.tuned.values()), default=0)
     console.print(_selection_table(report), _accuracy_table(report))
-    console.print(f"Exact match on held-out questions; mean ± standard deviation over {seeds} training seeds.")
+    console.print(
+        f"Exact match on held-out questions; mean ± standard deviation over {seeds} training seeds. "
+        "A seed shuffles the training data; only a random subset is also drawn anew."
+    )
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

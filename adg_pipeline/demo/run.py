@@ -90,7 +90,7 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
         f"  subset renewed: {before['counts']['pool']} examples in the pool before, {after['counts']['pool']} after; "
         f"{len(_chosen(store) - chosen_before)} of the {after['counts']['selected']} selected are new",
     ]
-    home = f"ADG_DATA_DIR={directory}/data ADG_CONFIG={os.path.relpath(SETTINGS)} DAGSTER_HOME=$PWD/{directory}/dagster"
+    home = " ".join(f"{name}={os.environ[name]}" for name in ("ADG_DATA_DIR", "ADG_CONFIG", "DAGSTER_HOME"))
     where = [
         "",
         f"All of it took {time.monotonic() - started:.0f} s. Look at it in Dagster's UI:",

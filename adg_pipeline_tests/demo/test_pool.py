@@ -35,7 +35,7 @@ def test_ids_are_unique_and_name_the_skill() -> None:
         assert record["id"].rpartition("-")[0] == record["source"].partition("/")[2]
 
 
-def test_skill_records_carry_the_right_answer_and_wrong_answers_do_not() -> None:
+def test_skill_records_carry_the_right_answer() -> None:
     skills = {skill.name: skill for skill in ALL_SKILLS}
     for record in records_of(1, 400):
         kind, _, name = record["source"].partition("/")
