@@ -43,7 +43,7 @@ def fit_centroids(
         max_iter: passes over the data at most.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if not len(vectors):
         raise ValueError("there are no vectors to fit centroids on")

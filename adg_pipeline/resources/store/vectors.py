@@ -155,10 +155,10 @@ class VectorTables:
                 for stamp in self._stamp(table, "x").parent.glob("*.json"):
                     stamp.unlink()
                 database.drop_table(table)
-            lance: Any = database.create_table(table, schema=vector_schema(dimension))
+            created: Any = database.create_table(table, schema=vector_schema(dimension))
             # Without it, two processes that merge the same new keys both insert them.
-            lance.set_unenforced_primary_key("id")
-            return lance
+            created.set_unenforced_primary_key("id")
+            return created
 
     def _open(self, table: str) -> "lancedb.table.Table":
         try:
