@@ -130,27 +130,38 @@ def run(
     """Bring everything up to date: shards, scores, bins, subset. What is up to date is not computed again."""
     from adg_pipeline.algorithms.selectors import SELECTORS
     from adg_pipeline.instance import open_instance
+    from adg_pipeline.preflight import require_paths
+    from adg_pipeline.run_health import dead_runs_ended
     from adg_pipeline.runner import Runner, RunReport
+    from adg_pipeline.settings import load_with_origins
 
     unknown = set(selectors) - set(SELECTORS)
     if unknown:
         raise click.BadParameter(
             f"{', '.join(sorted(unknown))}: known are {', '.join(SELECTORS)}", param_hint="--selector"
         )
-    given = [*overrides, *([f"selected_subset.budget={budget}"] if budget else [])]
-    store, settings, report = _store(), _settings(given), RunReport()
-    with open_instance() as instance:
+    given = {override: f"--set {override}" for override in overrides}
+    if budget:
+        given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
+    settings, origins = load_with_origins(overrides=given)
+    require_paths(settings, origins)
+    store, report = _store(), RunReport()
+    with open_instance() as instance, dead_runs_ended(instance, say):
         runner = Runner(store, settings, instance, say, in_process)
         if retry:
             for shard in store.quarantine.all():
                 store.quarantine.remove(shard)
+        runner.require_budget(origins)
         runner.bring_shards_up_to_date(report)
-        for selector in selectors:
+        if report.failed:
+            say("nothing is selected while shards wait to be mended: the subset at hand stays as it is")
+        for selector in selectors if not report.failed else ():
             runner.select(selector, report)
             if train and selector in report.selected:
                 runner.train(selector, report)
     for shard, why in report.shards_left_out.items():
-        say(f"warning: shard {shard} is left out: {why}")
+        if not any(fault in why for fault in report.failed):
+            say(f"warning: shard {shard} is left out: {why}")
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:
@@ -276,6 +287,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(error, ValidationError) or not _for_users(error, PipelineError):
             raise
         say(f"error: {error}")
+        sys.exit(1)
+    except Exception as error:
+        from adg_pipeline.instance import instance_fault
+
+        fault = instance_fault(error)
+        if fault is None:
+            raise
+        say(f"error: {fault}")
         sys.exit(1)
 
 

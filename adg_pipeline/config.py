@@ -157,6 +157,12 @@ class EmbeddingConfig(Section):
     batch_size: int = Field(default=32, ge=1, le=4096, description="Texts per forward pass.")
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     dtype: DType = Field(default="auto", description="Weights' type; auto: float32 on CPU, the model's own on a GPU.")
+    max_failed_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of a shard's examples whose vectors may be NaN or infinite before the shard fails.",
+    )
 
 
 class ScoreConfig(Section):
@@ -209,7 +215,11 @@ class SelectionConfig(Section):
         "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
     )  # fmt: skip
 
-    budget: int = Field(default=10_000, ge=1, description="Examples to select.")
+    budget: int = Field(
+        default=10_000,
+        ge=1,
+        description="Examples to select. One that is set may not exceed the pool; the default may.",
+    )
     weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
     rank: Literal["top", "middle", "bottom"] = Field(
         default="top", description="Which part of each bin's ranking to take."

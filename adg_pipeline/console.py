@@ -1,9 +1,12 @@
 """How a run reads in a terminal: progress and faults on stderr, one line each, without Dagster's own event noise."""
 
 import logging
+import re
 import sys
 
 import dagster as dg
+
+_OURS = re.compile(r"adg_pipeline\.[\w.]+: ")  # the class that a message of ours begins with
 
 
 class _Lines(logging.Formatter):
@@ -19,17 +22,20 @@ class _Lines(logging.Formatter):
 
 
 def _cause(error: object) -> str:
-    # Dagster wraps what the step raised; the user wants to read what was raised.
-    while getattr(error, "cause", None) is not None:
+    # Dagster wraps what the step raised. The user wants to read the error of ours, which tells the mend, or else what
+    # was raised in the first place.
+    while getattr(error, "cause", None) is not None and not _OURS.match(str(getattr(error, "message", ""))):
         error = error.cause  # type: ignore[attr-defined]
-    return str(getattr(error, "message", error)).strip()
+    return _OURS.sub("", str(getattr(error, "message", error)).strip())
 
 
 class _NoRunNoise(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         meta = getattr(record, "dagster_meta", {}) or {}
         event = getattr(record, "dagster_event", None) or meta.get("dagster_event")
-        # A failed run repeats what its failed step has said already.
+        # A failed run repeats what its failed step has said already, and so does every step that waited for it.
+        if str(meta.get("orig_message", "")).startswith("Dependencies for step"):
+            return False
         return event is None or getattr(event, "is_step_failure", False)
 
 

@@ -18,15 +18,21 @@ from adg_pipeline.resources.gpu_leases import GpuLeaseResource
 from adg_pipeline.resources.store import Store, default_data_dir
 from adg_pipeline.sensors import build_pool_growth_sensor, build_reselection_sensor, build_run_health_sensor
 from adg_pipeline.settings import Settings, load_settings
+from adg_pipeline.step_processes import steps_in_processes
 
 # Dagster says at each use that backfill policies and owners of sensors are beta; a user can do nothing about it.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
-def build_defs(settings: Settings | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    settings: Settings | None = None,
+    resource_overrides: Mapping[str, Any] | None = None,
+    executor: dg.ExecutorDefinition = steps_in_processes,
+) -> dg.Definitions:
     """Definitions with these settings (by default those of ``adg.yaml``).
 
-    resource_overrides: resources by name (store, generators, embedders, gpus) in place of the real ones.
+    resource_overrides: resources by name (store, generators, embedders, gpus) in place of the real ones. executor: what
+    runs the steps of a run (https://docs.dagster.io/guides/operate/run-executors).
     """
     settings = settings or load_settings()
     return dg.Definitions(
@@ -38,6 +44,7 @@ def build_defs(settings: Settings | None = None, resource_overrides: Mapping[str
             build_reselection_sensor(settings.sensors.interval_seconds),
             build_run_health_sensor(settings.sensors.interval_seconds),
         ],
+        executor=executor,
         loggers=LOGGERS,
         resources={**_resources(settings), **(resource_overrides or {})},
     )
@@ -71,10 +78,11 @@ def _resources(settings: Settings) -> dict[str, Any]:
 defs = build_defs()
 
 
-def job_for_run(name: str, data_dir: str, settings: str) -> dg.JobDefinition:
-    """A job with the settings (JSON) and data directory that `adg` was called with.
+def job_for_run(name: str, data_dir: str, settings: str, in_process: bool) -> dg.JobDefinition:
+    """A job with the settings (JSON), data directory and executor that `adg` was called with.
 
     A run's worker processes make the job again by calling this, so that an option of the command line reaches them.
     """
     overrides = {"store": Store(data_dir=data_dir)}
-    return build_defs(Settings.model_validate_json(settings), overrides).resolve_job_def(name)
+    executor = dg.in_process_executor if in_process else steps_in_processes
+    return build_defs(Settings.model_validate_json(settings), overrides, executor).resolve_job_def(name)

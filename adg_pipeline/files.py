@@ -1,14 +1,18 @@
 """Writes that a crash can't leave half done: a reader sees the old file or the new one, never a part."""
 
+import glob
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from adg_pipeline.errors import StoreError
+from adg_pipeline.disk import disk_faults
 from adg_pipeline.file_lock import FileLock
+
+_HOST = socket.gethostname()
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -16,41 +20,36 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises StoreError that names the path where the disk is full or can't be written; the old file then stays.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = _beside(path, "tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"{path}: can't be written ({error.strerror or error}); free space or permissions, then run again. "
-            "What was there before is unharmed."
-        ) from error
+        with disk_faults(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            clear_leftovers(path)
+            write(temporary)
+            _flush(temporary)
+            temporary.replace(path)
+            _flush(path.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        # From a read-only disk nothing can be removed, and nothing was written to it.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
 def publish_directory(path: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` make a directory beside `path`, then swap it in. The one before is removed after the swap."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    old = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
+    temporary, old = _beside(path, "tmp"), _beside(path, "old")
     try:
-        temporary.mkdir(parents=True)
-        fill(temporary)
-        for file in temporary.rglob("*"):
-            _flush(file)
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be written ({error.strerror or error}); free space or permissions, then run again."
-        ) from error
+        with disk_faults(path):
+            temporary.mkdir(parents=True)
+            clear_leftovers(path)
+            fill(temporary)
+            for file in temporary.rglob("*"):
+                _flush(file)
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+            _flush(path.parent)
     finally:
         # Where the second rename failed, the old directory goes back.
         if old.exists() and not path.exists():
@@ -59,12 +58,46 @@ def publish_directory(path: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def clear_leftovers(path: Path) -> None:
+    """Delete what a killed process left beside `path` on its way there. What a living one is filling stays."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-*-*.*"):
+        host, process, _ = leftover.name.removeprefix(f".{path.name}.").rsplit("-", 2)
+        if leftover.suffix not in (".tmp", ".old") or host != _HOST or not process.isdigit() or _lives(int(process)):
+            continue
+        if leftover.suffix == ".old" and not path.exists():
+            leftover.rename(path)  # killed between the two renames of a swap
+        elif leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _beside(path: Path, kind: str) -> Path:
+    """A new hidden name in the same directory, which tells whose it is."""
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:12]}.{kind}")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file. The kernel frees it when the process dies, however it dies: no stale lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    lock = FileLock(path)
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.take()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _flush(path: Path) -> None:

@@ -2,11 +2,25 @@
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import dagster as dg
 
 DEFAULT_HOME = ".dagster"
+
+
+def instance_fault(error: BaseException | None) -> str | None:
+    """What to tell a user where the instance's database can't be used, as on a full disk; None for any other error."""
+    while error is not None:
+        if isinstance(error, sqlite3.OperationalError):
+            home = os.environ.get("DAGSTER_HOME") or DEFAULT_HOME
+            return (
+                f"{home}: Dagster's database can't be used ({error}). If its disk is full or read-only, mend that, then run "
+                "again: what was finished is kept"
+            )
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def open_instance() -> dg.DagsterInstance:

@@ -5,6 +5,7 @@ The command line, the sensors and the selection read the same states, so they ag
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from adg_pipeline.errors import StoreError
@@ -12,6 +13,7 @@ from adg_pipeline.formats.shards import PoolListing, file_version
 from adg_pipeline.provenance import Provenance, Recipe, differences, digest
 from adg_pipeline.resources.store import Store
 from adg_pipeline.resources.store.quarantine import PutAside
+from adg_pipeline.resources.store.vectors import TABLES
 
 # Each shard asset and the one whose content it is computed from, in the data's order.
 SHARD_ASSETS: dict[str, str] = {
@@ -26,12 +28,16 @@ State = Literal["current", "missing", "stale", "damaged"]
 
 @dataclass(frozen=True)
 class AssetState:
-    """State of one asset of one shard. `recipe_changed` tells a change of settings from a change of data."""
+    """State of one asset of one shard.
+
+    recipe_changed: tells a change of settings from a change of data. delete: damaged files, to be made again.
+    """
 
     state: State
     why: str = ""
     rows: int = 0
     recipe_changed: bool = False
+    delete: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -70,17 +76,29 @@ class ShardState:
         behind = [asset for asset in self.assets.values() if asset.state != "current"]
         return self.needs_work and not any(asset.recipe_changed for asset in behind)
 
+    @property
+    def damages(self) -> dict[str, Sequence[Path]]:
+        """Damage of the store that keeps the shard from being computed: what is wrong, and what to delete."""
+        return {asset.why: asset.delete for asset in self.assets.values() if asset.state == "damaged"}
 
-def shard_states(store: Store, listing: PoolListing, wanted: Mapping[str, Recipe]) -> dict[str, ShardState]:
-    """States of all shards of the pool directory, by key, sorted."""
+
+def shard_states(
+    store: Store, listing: PoolListing, wanted: Mapping[str, Recipe], *, look_at_tables: bool = False
+) -> dict[str, ShardState]:
+    """States of all shards of the pool directory, by key, sorted.
+
+    look_at_tables: also look at every file of the vector tables, which a sensor needn't do at each look.
+    """
     put_aside = store.quarantine.all()
+    tables = {table: store.vectors.damage(table) for table in TABLES} if look_at_tables else {}
+    damaged = {table: error for table, error in tables.items() if error is not None}
     states = {}
     for shard, file in sorted(listing.shards.items()):
         version = file_version(file)
         record = put_aside.get(shard)
         if record is not None and _has_new_chance(record, version, wanted):
             record = None
-        states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted), record)
+        states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted, damaged), record)
     return states
 
 
@@ -88,14 +106,18 @@ def _has_new_chance(record: PutAside, version: str, wanted: Mapping[str, Recipe]
     return record.file_version != version or record.recipe_id != wanted[record.asset].id
 
 
-def _asset_states(store: Store, shard: str, version: str, wanted: Mapping[str, Recipe]) -> dict[str, AssetState]:
+def _asset_states(
+    store: Store, shard: str, version: str, wanted: Mapping[str, Recipe], damaged: Mapping[str, StoreError]
+) -> dict[str, AssetState]:
     states: dict[str, AssetState] = {}
     contents: dict[str, str | None] = {"file": version}
     for asset, source in SHARD_ASSETS.items():
         try:
             stored = store.provenance(asset, shard)
+            if asset in damaged:
+                raise damaged[asset]
         except StoreError as error:
-            states[asset], contents[asset] = AssetState("damaged", str(error)), None
+            states[asset], contents[asset] = AssetState("damaged", str(error), delete=error.delete), None
             continue
         states[asset] = _asset_state(stored, wanted[asset], source, contents[source], states.get(source))
         contents[asset] = stored.content if stored is not None else None

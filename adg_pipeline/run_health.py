@@ -6,13 +6,17 @@ slots in the concurrency pools, and everything behind it would wait. Its events 
 can be told: none of them lives.
 """
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
 from adg_pipeline.runs import IN_FLIGHT
 
+LOOK_SECONDS = 5.0
 _STARTED = {dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
 # Written by the run's worker, which lives as long as its run, and by its steps' processes; not by the daemon.
 _OWN_EVENTS = {dg.DagsterEventType.RUN_START, dg.DagsterEventType.STEP_START}
@@ -34,6 +38,29 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             ended.append(run)
     return ended
+
+
+@contextmanager
+def dead_runs_ended(instance: dg.DagsterInstance, say: Callable[[str], None]) -> Iterator[None]:
+    """End dead runs now and every few seconds in the meantime: what runs here may be waiting for their slots."""
+    stop = threading.Event()
+
+    def look() -> None:
+        for run in end_dead_runs(instance):
+            say(f"run {run.run_id} of {run.job_name} was killed earlier: marked as failed, its slots are free again")
+
+    def watch() -> None:
+        while not stop.wait(LOOK_SECONDS):
+            look()
+
+    look()
+    watcher = threading.Thread(target=watch, name="dead runs", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
 
 
 def _is_dead(instance: dg.DagsterInstance, run_id: str) -> bool:

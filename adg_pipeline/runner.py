@@ -7,23 +7,21 @@ from typing import Any
 import dagster as dg
 
 from adg_pipeline.assets.shards import STOPPED
+from adg_pipeline.budget import budget_fault, count_different, is_asked_for
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.formats.shards import PoolListing, list_shards
 from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.run_health import end_dead_runs
 from adg_pipeline.runs import (
     CHECKPOINT_JOB,
-    IN_PROCESS,
-    MULTIPROCESS,
     PARTITION_TAG,
     SELECTION_JOB,
     SHARDS_JOB,
     range_tags,
 )
-from adg_pipeline.settings import Settings
+from adg_pipeline.settings import Origins, Settings, SettingsError
 
 Say = Callable[[str], None]
 
@@ -50,14 +48,17 @@ class Runner:
         self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
 
     def states(self) -> dict[str, ShardState]:
-        listing = list_shards(self.store.pool_dir)
+        try:
+            listing = list_shards(self.store.pool_dir)
+        except FileNotFoundError:
+            listing = PoolListing()
         for problem in listing.problems:
             self._say(f"warning: {problem}")
         if not listing.shards:
             raise PipelineError(
                 f"the pool directory {self.store.pool_dir} holds no files: add some with `adg pool add`"
             )
-        return shard_states(self.store, listing, wanted_recipes(self.settings))
+        return shard_states(self.store, listing, wanted_recipes(self.settings), look_at_tables=True)
 
     def register(self, shards: Sequence[str]) -> None:
         """Make partitions of new shards, in the order of their keys."""
@@ -68,32 +69,60 @@ class Runner:
 
     def bring_shards_up_to_date(self, report: RunReport) -> None:
         """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done."""
-        for run in end_dead_runs(self.instance):
-            self._say(
-                f"run {run.run_id} of {run.job_name} was killed earlier: marked as failed, its slots are free again"
-            )
         states = self.states()
         self.register(list(states))
-        todo = [shard for shard, state in states.items() if state.needs_work]
+        todo = _to_compute(states)
         self._announce(states, todo)
         while todo:
             self.compute(todo)
             states = self.states()
-            left = [shard for shard, state in states.items() if state.needs_work]
+            left = _to_compute(states)
             report.shards_computed += [shard for shard in todo if states[shard].current]
             if len(left) == len(todo):
                 report.failed.append(f"{len(left)} shards could not be computed: {', '.join(left[:5])}")
                 break
             todo = left
+        report.failed += list(dict.fromkeys(why for state in states.values() for why in state.damages))
         report.shards_left_out = {shard: state.why for shard, state in states.items() if not state.current}
 
-    def compute(self, shards: Sequence[str]) -> bool:
+    def require_budget(self, origins: Origins) -> None:
+        """Refuse a budget that the pool can't meet before any answer is sampled. The pool is read for it, if need be.
+
+        Raises SettingsError. Where a file can't be read for other reasons, those are told first, by the stages.
+        """
+        config = self.settings.selected_subset
+        if not is_asked_for(config, explicit=origins.given("selected_subset.budget")):
+            return
+        states = self.states()
+        unread = [shard for shard in _to_compute(states) if states[shard].assets["raw_pool"].state != "current"]
+        read = [shard for shard in states if shard not in unread]
+        if self._usable(states, read, config.budget) >= config.budget:
+            return
+        if unread:
+            self._say(f"reading {len(unread)} shards to see whether the pool is large enough for the budget")
+            self.register(list(states))
+            self.compute(unread, ["raw_pool"])
+            states = self.states()
+        takes_part = [shard for shard, state in states.items() if state.put_aside is None]
+        if any(states[shard].assets["raw_pool"].state != "current" for shard in takes_part):
+            return
+        fault = budget_fault(config.budget, self._usable(states, takes_part, config.budget))
+        if fault is not None:
+            raise SettingsError(f"{origins.of('selected_subset.budget')}: {fault}")
+
+    def _usable(self, states: Mapping[str, ShardState], shards: Sequence[str], enough: int) -> int:
+        """Different examples of shards that are read and take part; not counted on beyond `enough`."""
+        taken = [s for s in shards if states[s].put_aside is None and states[s].assets["raw_pool"].state == "current"]
+        ids = (self.store.read_table("raw_pool", shard, ["example_id"])["example_id"].to_pylist() for shard in taken)
+        return count_different(ids, enough)
+
+    def compute(self, shards: Sequence[str], assets: Sequence[str] = tuple(SHARD_ASSETS)) -> bool:
         """Run the shard assets of registered shards; False if a run failed (the shards after it still get theirs)."""
         ordered = list(self.instance.get_dynamic_partitions(pool_shards.name or ""))
         succeeded = True
         for first, last, count in contiguous_ranges(list(shards), ordered, self.settings.sensors.max_shards_per_run):
             self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
-            succeeded &= self._execute(SHARDS_JOB, SHARD_ASSETS, range_tags(first, last))
+            succeeded &= self._execute(SHARDS_JOB, assets, range_tags(first, last))
         return succeeded
 
     def select(self, selector: str, report: RunReport) -> None:
@@ -106,6 +135,7 @@ class Runner:
         at_hand = self.store.selection_manifest(selector) or {}
         key = selection_key(selector, bins.recipe(), selection.recipe(), inputs)
         if at_hand.get("key") == key and not bins.refit:
+            self.store.require_selection(selector)
             self._say(f"selection {selector}: up to date")
         elif not self._execute(SELECTION_JOB, ["semantic_bins", "selected_subset"], {PARTITION_TAG: selector}):
             report.failed.append(f"selection {selector}")
@@ -133,23 +163,36 @@ class Runner:
             if state.put_aside is not None:
                 self._say(f"warning: shard {state.shard} is put aside: {state.why}")
 
-    def _execute(self, job: str, assets: Sequence[str] | Mapping[str, str], tags: Mapping[str, str]) -> bool:
+    def _execute(self, job: str, assets: Sequence[str], tags: Mapping[str, str]) -> bool:
         run_config: dict[str, Any] = {
             **self.settings.run_config(assets),
             "loggers": {"progress": {"config": {}}},
-            "execution": {"config": IN_PROCESS if self._in_process else MULTIPROCESS},
         }
-        arguments = {"name": job, "data_dir": self.store.data_dir, "settings": self.settings.model_dump_json()}
+        arguments = {
+            "name": job,
+            "data_dir": self.store.data_dir,
+            "settings": self.settings.model_dump_json(),
+            "in_process": self._in_process,
+        }
         reconstructable = dg.build_reconstructable_job(
             "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
-        with dg.execute_job(reconstructable, self.instance, run_config=run_config, tags=dict(tags)) as result:
+        part_of_job = job == SHARDS_JOB and len(assets) < len(SHARD_ASSETS)
+        chosen = [dg.AssetKey(asset) for asset in assets] if part_of_job else None
+        with dg.execute_job(
+            reconstructable, self.instance, run_config=run_config, tags=dict(tags), asset_selection=chosen
+        ) as result:
             if result.success:
                 return True
             if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):
                 raise KeyboardInterrupt
             return False
+
+
+def _to_compute(states: Mapping[str, ShardState]) -> list[str]:
+    """Shards to compute. What is damaged waits until somebody has deleted it: nothing is overwritten unasked."""
+    return [shard for shard, state in states.items() if state.needs_work and not state.damages]
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

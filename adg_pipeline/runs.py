@@ -15,11 +15,6 @@ PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 
-# Steps run in processes of their own, so that a model's memory is freed for certain when its step ends. They are forked
-# from a server that has loaded the definitions, and no model: a step starts in a moment instead of some seconds.
-MULTIPROCESS = {"multiprocess": {"start_method": {"forkserver": {"preload_modules": ["adg_pipeline.definitions"]}}}}
-IN_PROCESS: dict[str, dict[str, str]] = {"in_process": {}}
-
 IN_FLIGHT = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,

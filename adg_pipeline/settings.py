@@ -7,12 +7,15 @@ defaults, so that the UI, the sensors and the command line start from one truth.
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import dagster as dg
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
 
 from adg_pipeline.config import (
     BinConfig,
@@ -25,13 +28,21 @@ from adg_pipeline.config import (
     SensorConfig,
     TrainingConfig,
 )
+from adg_pipeline.settings_file import SettingsError, SettingsFile, read_settings_file
+
+__all__ = [
+    "ASSET_SECTIONS",
+    "Origins",
+    "Settings",
+    "SettingsError",
+    "launchpad_schema",
+    "load_settings",
+    "load_with_origins",
+    "stage_config",
+]
 
 DEFAULT_FILE = "adg.yaml"
 SectionType = TypeVar("SectionType", bound=Section)
-
-
-class SettingsError(ValueError):
-    """A setting is unknown or out of bounds; the message names the file or option, the field and the bounds."""
 
 
 class Settings(BaseModel):
@@ -80,78 +91,152 @@ ASSET_SECTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Origins:
+    """Where settings come from, in the words that a fault is told with."""
+
+    file: SettingsFile
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, name: str) -> str:
+        """``adg.yaml, line 3``, ``--set generations.samples=1``, or ``default``, of a setting's dotted name."""
+        below = next((written for key, written in self.overrides.items() if key.startswith(f"{name}.")), None)
+        if below is not None:
+            return below
+        while name:
+            if name in self.overrides:
+                return self.overrides[name]
+            if name in self.file.lines:
+                return f"{self.file.path}, line {self.file.lines[name]}"
+            name = name.rpartition(".")[0]
+        return "default"
+
+    def given(self, name: str) -> bool:
+        """Whether somebody set it."""
+        return name in self.overrides or name in self.file.lines
+
+    @property
+    def all(self) -> str:
+        """All that was given, for a fault of no single setting."""
+        return " with ".join([*([str(self.file.path)] if self.file.values else []), *self.overrides.values()])
+
+
 def load_settings(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Settings:
     """Settings from a YAML file and ``section.key=value`` overrides.
 
-    Raises SettingsError, which names the file or the override, the field, what was given and what is allowed.
+    Raises SettingsError, which names the file and line or the override, the field, what was given and what is allowed.
     """
-    file = Path(path or os.environ.get("ADG_CONFIG") or DEFAULT_FILE)
-    values: dict[str, Any] = {}
+    return load_with_origins(path, {override: f"--set {override}" for override in overrides})[0]
+
+
+def load_with_origins(
+    path: str | Path | None = None, overrides: Mapping[str, str] | None = None
+) -> tuple[Settings, Origins]:
+    """The same, with where each setting comes from. overrides: ``section.key=value`` → how the user wrote it."""
+    named = path or os.environ.get("ADG_CONFIG")
+    file = Path(named or DEFAULT_FILE)
     if file.exists():
-        values = _read(file)
-    elif path is not None or os.environ.get("ADG_CONFIG"):
+        given = read_settings_file(file)
+    elif named:
         raise SettingsError(f"{file}: no such settings file")
-    _validated(values, str(file))  # first alone, so that a fault of the file is not blamed on an override
-    given = list(overrides)
-    if not given:
-        return _validated(values, str(file))
-    for override in given:
-        _apply(values, override)
-    return _validated(values, f"--set {' '.join(given)}")
+    else:
+        given = SettingsFile(file)
+    origins = Origins(given)
+    settings = _validated(
+        given.values, origins
+    )  # first alone, so that a fault of the file is not blamed on an override
+    if not overrides:
+        return settings, origins
+    values = copy.deepcopy(given.values)
+    for override, written in overrides.items():
+        _apply(values, override, written)
+    origins = Origins(given, {override.partition("=")[0]: written for override, written in overrides.items()})
+    return _validated(values, origins), origins
 
 
 def launchpad_schema(section: Section) -> Any:
     """Dagster config schema of a section's type, with this section's values as the defaults."""
     fields: dict[str, Any] = {}
-    for name, field in type(section).model_fields.items():
-        with_default = copy.copy(field)
+    for name, known in type(section).model_fields.items():
+        with_default = copy.copy(known)
         with_default.default = getattr(section, name)
-        fields[name] = (field.annotation, with_default)
+        fields[name] = (known.annotation, with_default)
     return create_model(type(section).__name__, __base__=type(section), **fields).to_config_schema()
 
 
-def _read(file: Path) -> dict[str, Any]:
+def stage_config(section: type[SectionType], context: dg.AssetExecutionContext) -> SectionType:
+    """The configuration that a step was started with.
+
+    Raises Failure, without retries, for a value out of bounds: Dagster's own check of a launchpad knows types only.
+    """
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{file}: can't be read as YAML: {error}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise SettingsError(f"{file}: expected sections ({', '.join(Settings.model_fields)}), found {values!r}")
-    return values
+        return section.model_validate(context.op_execution_context.op_config)
+    except ValidationError as error:
+        step = context.op_execution_context.op.name
+        faults = [_fault(detail, f"{step}.{_dotted(detail)}", section.model_fields) for detail in error.errors()]
+        raise dg.Failure("; ".join(faults), allow_retries=False) from error
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def _apply(values: dict[str, Any], override: str, written: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.split(".")
     if not equals or len(parts) < 2:
-        raise SettingsError(f"--set {override}: expected section.key=value, for example selected_subset.budget=500")
+        raise SettingsError(f"{written}: expected section.key=value, for example selected_subset.budget=500")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(f"--set {override}: the value is not YAML: {error}") from error
+        raise SettingsError(f"{written}: the value is not YAML: {error}") from error
     place = values
     for part in parts[:-1]:
         if not isinstance(place.setdefault(part, {}), dict):
-            raise SettingsError(f"--set {override}: {part} is not a section")
+            raise SettingsError(f"{written}: {part} is not a section")
         place = place[part]
     place[parts[-1]] = value
 
 
-def _validated(values: dict[str, Any], origin: str) -> Settings:
+def _validated(values: dict[str, Any], origins: Origins) -> Settings:
     try:
-        return Settings.model_validate(copy.deepcopy(values))
+        return Settings.model_validate(values)
     except ValidationError as error:
-        faults = [_explain(detail) for detail in error.errors()]
-        raise SettingsError(f"{origin}: " + "; ".join(faults)) from error
+        raise SettingsError("; ".join(_explain(detail, origins) for detail in error.errors())) from error
 
 
-def _explain(detail: Any) -> str:
-    field = ".".join(str(part) for part in detail["loc"]) or "settings"
+def _explain(detail: Any, origins: Origins) -> str:
+    name = _dotted(detail)
+    if not name:
+        return f"{origins.all}: settings: {detail['msg'].removeprefix('Value error, ')}"
+    origin = origins.of(name)
     if detail["type"] == "extra_forbidden":
-        section = Settings.model_fields.get(str(detail["loc"][0])) if len(detail["loc"]) > 1 else None
-        known = getattr(section.annotation, "model_fields", {}) if section else Settings.model_fields
-        return f"{field}: unknown key; known here: {', '.join(known)}"
-    given = f" (given: {detail['input']!r})" if detail["loc"] else ""
-    return f"{field}: {detail['msg'].removeprefix('Value error, ')}{given}"
+        known = _fields(detail["loc"][:-1])
+        return f"{origin}: {name}: unknown key; known here: {', '.join(known)}"
+    return f"{origin}: {_fault(detail, name, _fields(detail['loc'][:-1]))}"
+
+
+def _fault(detail: Any, name: str, fields: Mapping[str, FieldInfo]) -> str:
+    allowed = _bounds(fields.get(str(detail["loc"][-1])))
+    return f"{name}: {detail['msg'].removeprefix('Value error, ')} (given: {detail['input']!r}{allowed})"
+
+
+def _dotted(detail: Any) -> str:
+    return ".".join(str(part) for part in detail["loc"])
+
+
+def _fields(path: Sequence[Any]) -> dict[str, FieldInfo]:
+    """Fields of the section at a path; none where there is no such section."""
+    section: Any = Settings
+    for part in path:
+        known = getattr(section, "model_fields", {})
+        section = known[part].annotation if part in known else None
+    return dict(getattr(section, "model_fields", {}))
+
+
+def _bounds(known: FieldInfo | None) -> str:
+    """Both ends of what is allowed: a message of pydantic names the one that was passed."""
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = [
+        f"{sign} {getattr(bound, name):,}"
+        for bound in (known.metadata if known else ())
+        for name, sign in signs.items()
+        if hasattr(bound, name)
+    ]
+    return f"; allowed: {', '.join(limits)}" if limits else ""

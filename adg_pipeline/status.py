@@ -1,5 +1,6 @@
 """The state of every shard in rows, for `adg status`."""
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ def pool_status(
     for problem in listing.problems:
         say(f"warning: {problem}")
     running = shards_in_flight(instance)
-    states = shard_states(store, listing, wanted_recipes(settings))
+    states = shard_states(store, listing, wanted_recipes(settings), look_at_tables=True)
     return [_row(state, running) for state in states.values()]
 
 
@@ -32,13 +33,14 @@ def _row(state: ShardState, running: set[str]) -> dict[str, Any]:
         "state": summary,
         **{asset: asset_state.rows or asset_state.state for asset, asset_state in state.assets.items()},
         "why": state.why,
-        "mend": _mend(summary),
+        "mend": _mend(summary, state),
     }
 
 
-def _mend(summary: str) -> str:
+def _mend(summary: str, state: ShardState) -> str:
     if summary in ("current", "running"):
         return ""
     if summary == "quarantined":
         return "mend the file, or `adg run --retry`"
-    return "delete what `why` names, then `adg run`" if summary == "damaged" else "`adg run`"
+    paths = {str(path): None for delete in state.damages.values() for path in delete}
+    return f"`rm -r {shlex.join(paths)} && adg run`" if paths else "`adg run`"

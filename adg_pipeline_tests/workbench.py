@@ -44,7 +44,7 @@ class Workbench:
     """Folders of one pipeline, and `adg` on them."""
 
     folder: Path
-    capture: pytest.CaptureFixture[str]
+    capture: pytest.CaptureFixture[str] | None = None
     settings: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {key: dict(value) for key, value in SMALL.items()}
     )
@@ -73,7 +73,8 @@ class Workbench:
         }
 
     def adg(self, *arguments: str) -> Output:
-        """Call the command line in this process."""
+        """Call the command line in this process, in a test."""
+        assert self.capture is not None
         self.capture.readouterr()
         code = 0
         with _environment(self.environment()):

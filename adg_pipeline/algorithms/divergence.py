@@ -26,10 +26,12 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-BLOCK_ROWS = 4096  # rows whose Gram matrices are held at once, per thread: 1 MB for K = 5
-CACHE_BYTES = 2**21  # vectors are converted to float64 in pieces of this size, which stay in a core's cache
+# Rows whose Gram matrices are held at once, per thread: 2 MB for K = 5. With fewer, threads spend their time handing
+# Python's interpreter lock to each other.
+BLOCK_ROWS = 8192
+CACHE_BYTES = 2**22  # vectors are converted to float64 in pieces of this size, which stay in the cache
 JACOBI_LIMIT = 7  # below this size, rotating all rows' matrices at once beats LAPACK one by one
-MOST_SWEEPS = 16  # cyclic Jacobi converges quadratically: five sweeps as a rule
+MOST_ROWS_NEED, MOST_SWEEPS = 4, 16  # sweeps: cyclic Jacobi converges quadratically, a few rows need more than others
 SMALLEST = 1e-300  # keeps 0 / 0 out of a rotation that has nothing to do
 NEAR_EQUAL = 0.05  # below this dispersion the released code's float32 moves anisotropy by more than 1e-6
 NORM_EPSILON = 1e-12  # added to norms by the released code, so that a zero vector stays zero
@@ -165,8 +167,8 @@ def _cosines(vectors: NDArray[np.generic]) -> Floats:
         # All pairs are among those of the first K-1 vectors with the last K-1. For the product of an array with its own
         # transpose numpy would call syrk, which for matrices this small takes four times as long as gemm.
         np.matmul(part[:, :-1], part[:, 1:].swapaxes(1, 2), out=gram[start:stop, :-1, 1:])
-        for end in (0, -1):
-            np.vecdot(part[:, end], part[:, end], out=gram[start:stop, end, end])
+        ends = part[:, :: k - 1]
+        gram[start:stop, [0, -1], [0, -1]] = np.vecdot(ends, ends)
     cosines = np.ascontiguousarray(gram.transpose(1, 2, 0))
     cosines[1:, 0] = cosines[0, 1:]
     cosines[-1, 1:-1] = cosines[1:-1, -1]
@@ -199,21 +201,28 @@ def _contrasts(k: int) -> Floats:
 def _largest_eigenvalue(matrices: Floats) -> Floats:
     """Largest eigenvalue of n symmetric matrices (m, m, n)."""
     m = len(matrices)
+    largest: Floats = np.full(matrices.shape[2], np.nan)
     if m >= JACOBI_LIMIT:
         finite = np.isfinite(matrices).all(axis=(0, 1))
-        largest = np.full(finite.shape, np.nan)
         largest[finite] = np.linalg.eigvalsh(matrices[:, :, finite].transpose(2, 0, 1))[:, -1]
         return largest
     pairs = list(combinations(range(m), 2))
     entries = {(p, q): matrices[p, q].copy() for p in range(m) for q in range(p, m)}
     # By Weyl's theorem no eigenvalue is off by more than what is left beside the diagonal.
     negligible = 1e-12 * np.trace(matrices)
-    for _ in range(MOST_SWEEPS):
-        if not any((np.abs(entries[pair]) > negligible).any() for pair in pairs):
-            break
+    rows = np.arange(matrices.shape[2])
+    for sweep in range(1, MOST_SWEEPS + 1):
         for p, q in pairs:
             _rotate(entries, m, p, q)
-    return np.max([entries[p, p] for p in range(m)], axis=0)
+        if sweep < MOST_ROWS_NEED and sweep < MOST_SWEEPS:
+            continue
+        largest[rows] = np.max([entries[p, p] for p in range(m)], axis=0)
+        left = np.any([np.abs(entries[pair]) > negligible for pair in pairs], axis=0)
+        if not left.any():
+            break
+        rows, negligible = rows[left], negligible[left]
+        entries = {place: values[left] for place, values in entries.items()}
+    return largest
 
 
 def _rotate(entries: dict[tuple[int, int], Floats], m: int, p: int, q: int) -> None:

@@ -25,7 +25,7 @@ from adg_pipeline.plan import SelectionInputs, selection_inputs
 from adg_pipeline.provenance import digest
 from adg_pipeline.recipes import CODE_VERSIONS
 from adg_pipeline.resources.store import Store
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 DESCRIPTION = """Bins of alike instructions: k-means over their embeddings.
 
@@ -48,7 +48,7 @@ def build(defaults: BinConfig) -> dg.AssetsDefinition:
         owners=["team:ml"],
     )
     def semantic_bins(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        config = BinConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(BinConfig, context)
         inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
         if not inputs.scores:
             raise dg.Failure("no shard is scored yet: materialise the shard assets first", allow_retries=False)
@@ -56,7 +56,7 @@ def build(defaults: BinConfig) -> dg.AssetsDefinition:
         made_from = digest([config.recipe(), dict(inputs.instructions)])
         if before is not None and before["made_from"] == made_from and not config.refit:
             context.log.info("semantic_bins: up to date, nothing computed")
-            sizes = store.bins.assignments().group_by("bin").len().collect()["len"].to_numpy()
+            sizes = store.bins.assignments().group_by("bin").len()["len"].to_numpy()
             return dg.MaterializeResult(metadata=metadata.bins(before["fit"], sizes))
         binned = _bin(context, store, config, inputs, before)
         manifest = {"made_from": made_from, "recipe": config.recipe(), "fit": binned.fit}

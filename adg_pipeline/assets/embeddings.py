@@ -12,6 +12,7 @@ from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
 from adg_pipeline.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
 from adg_pipeline.config import EmbeddingConfig
+from adg_pipeline.errors import ShardFault
 from adg_pipeline.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.provenance import Provenance, make_provenance
@@ -20,7 +21,7 @@ from adg_pipeline.resources.embedders import Embedder
 from adg_pipeline.resources.factories import EmbedderFactory
 from adg_pipeline.resources.store import Store
 from adg_pipeline.resources.store.vectors import vector_batch
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 # Examples embedded and written at a time: bounds memory, and gives the embedder enough to sort by length.
 BATCH = 512
@@ -52,7 +53,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
         metadata={"dagster/column_schema": metadata.VECTOR_COLUMNS},
     )
     def answer_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
-        config = EmbeddingConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(EmbeddingConfig, context)
 
         def plan(shard: str) -> ShardTask:
             answers = store.required_provenance("generations", shard)
@@ -62,7 +63,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
         def compute(task: ShardTask) -> Provenance:
             texts = _answers(store, task.shard)
             progress = ProgressLog(context.log.info, f"answer_embeddings {task.shard}", "instructions")
-            return _embed(store, task, opened(), texts, progress)
+            return _embed(store, task, opened(), texts, config.max_failed_share, progress)
 
         with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
             materialize_shards(context, store, plan, compute, metadata.vectors)
@@ -83,7 +84,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
         metadata={"dagster/column_schema": metadata.VECTOR_COLUMNS},
     )
     def instruction_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
-        config = EmbeddingConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(EmbeddingConfig, context)
         recipe = instruction_embeddings_recipe(config, embedders.backbone, embedders.revision)
 
         def plan(shard: str) -> ShardTask:
@@ -93,7 +94,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
             raw = pl.from_arrow(store.read_table("raw_pool", task.shard, ["example_id", "instruction"]))
             assert isinstance(raw, pl.DataFrame)
             progress = ProgressLog(context.log.info, f"instruction_embeddings {task.shard}", "instructions")
-            return _embed(store, task, opened(), raw, progress)
+            return _embed(store, task, opened(), raw, config.max_failed_share, progress)
 
         with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
             materialize_shards(context, store, plan, compute, metadata.vectors)
@@ -112,8 +113,18 @@ def _answers(store: Store, shard: str) -> pl.DataFrame:
     return generated.filter(pl.col("status") == "ok").join(raw, on="example_id", maintain_order="left")
 
 
-def _embed(store: Store, task: ShardTask, embedder: Embedder, texts: pl.DataFrame, progress: ProgressLog) -> Provenance:
-    """Embed and store a shard. Examples whose vectors are not finite are left out, counted and named."""
+def _embed(
+    store: Store,
+    task: ShardTask,
+    embedder: Embedder,
+    texts: pl.DataFrame,
+    max_failed_share: float,
+    progress: ProgressLog,
+) -> Provenance:
+    """Embed and store a shard. Examples whose vectors are not finite are left out, counted and named.
+
+    Raises ShardFault once there are more of them than `max_failed_share` allows.
+    """
     not_finite: list[str] = []
     written = 0
 
@@ -129,6 +140,12 @@ def _embed(store: Store, task: ShardTask, embedder: Embedder, texts: pl.DataFram
             finite = np.isfinite(vectors).all(axis=(1, 2))
             ids = part["example_id"].to_numpy()
             not_finite.extend(ids[~finite].tolist())
+            if len(not_finite) > max_failed_share * texts.height:
+                raise ShardFault(
+                    f"{len(not_finite)} of {texts.height} examples have vectors that are NaN or infinite so far, more than "
+                    f"embeddings.max_failed_share = {max_failed_share:g} allows; the first is {not_finite[0]}. The model "
+                    "overflows: set embeddings.dtype to float32, use another model, or raise max_failed_share"
+                )
             written += int(finite.sum()) * vectors.shape[1]
             yield vector_batch(task.shard, ids[finite].tolist(), vectors[finite])
             progress(start + part.height, texts.height)

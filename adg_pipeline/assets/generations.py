@@ -18,7 +18,7 @@ from adg_pipeline.resources.generators.base import Generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import TooManyFailures, generate_shard
 from adg_pipeline.resources.store import Store
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 DESCRIPTION = """K answers per instruction, drawn hot from the backbone that is to be tuned.
 
@@ -44,7 +44,7 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
         metadata={"dagster/column_schema": metadata.GENERATIONS_COLUMNS},
     )
     def generations(context: dg.AssetExecutionContext, store: Store, generators: GeneratorFactory) -> None:
-        config = GenerationConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(GenerationConfig, context)
         recipe = generations_recipe(config)
 
         def plan(shard: str) -> ShardTask:

@@ -15,7 +15,7 @@ from adg_pipeline.provenance import Provenance, make_provenance
 from adg_pipeline.recipes import CODE_VERSIONS, raw_pool_recipe
 from adg_pipeline.resources.store import Store
 from adg_pipeline.resources.store.tables import PROVENANCE_KEY
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 DESCRIPTION = """A file of the pool directory in one canonical schema.
 
@@ -38,7 +38,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
         metadata={"dagster/column_schema": metadata.RAW_POOL_COLUMNS},
     )
     def raw_pool(context: dg.AssetExecutionContext, store: Store) -> None:
-        config = RawPoolConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(RawPoolConfig, context)
         recipe = raw_pool_recipe(config)
         listing = list_shards(store.pool_dir)
 

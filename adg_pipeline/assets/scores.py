@@ -16,7 +16,7 @@ from adg_pipeline.partitions import pool_shards
 from adg_pipeline.provenance import Provenance, make_provenance
 from adg_pipeline.recipes import CODE_VERSIONS, divergence_scores_recipe
 from adg_pipeline.resources.store import Store
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 DESCRIPTION = """How far apart (dispersion) and how multi-directional (anisotropy) each instruction's K answers lie.
 
@@ -43,7 +43,7 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
         metadata={"dagster/column_schema": metadata.SCORE_COLUMNS},
     )
     def divergence_scores(context: dg.AssetExecutionContext, store: Store) -> None:
-        config = ScoreConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(ScoreConfig, context)
 
         def plan(shard: str) -> ShardTask:
             answers = store.required_provenance("answer_embeddings", shard)
@@ -55,7 +55,7 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
             table = _texts(store, task.shard).join(scored, on="example_id", how="left", maintain_order="left")
             table = table.with_columns(
                 reason=pl.when(pl.col("dispersion").is_null() & pl.col("reason").is_null())
-                .then(pl.lit("answers could not be embedded"))
+                .then(pl.lit("answers could not be embedded: a vector is NaN or infinite"))
                 .otherwise("reason")
             )
             facts = _facts(table)

@@ -11,6 +11,7 @@ import polars as pl
 from adg_pipeline import metadata
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.budget import budget_fault, is_asked_for
 from adg_pipeline.compute import SELECTION_POOL
 from adg_pipeline.config import SelectionConfig
 from adg_pipeline.errors import StaleInputError
@@ -21,10 +22,11 @@ from adg_pipeline.plan import SHARD_ASSETS, SelectionInputs, selection_inputs, s
 from adg_pipeline.recipes import CODE_VERSIONS
 from adg_pipeline.resources.store import Store
 from adg_pipeline.resources.store.selections import write_manifest
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 REPEATED = "the same example stands in another shard"
 CONFLICT = "the same id with other content stands elsewhere in the pool"
+UNBINNED = "its instruction could not be embedded: its vector is NaN or infinite"
 RANKING = [
     "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
     "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "left_out",
@@ -56,22 +58,32 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": metadata.SUBSET_COLUMNS},
     )
     def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        config = SelectionConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(SelectionConfig, context)
         selector = context.partition_key
         inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
         bins = _usable_bins(store, inputs)
         key = selection_key(selector, bins["recipe"], config.recipe(), inputs)
         before = store.selection_manifest(selector)
         if before is not None and before["key"] == key and before["bins"]["fit_id"] == bins["fit"]["fit_id"]:
+            store.require_selection(selector)
             context.log.info(f"selected_subset {selector}: up to date, nothing computed")
             return _result(store, selector, before, config)
-        candidates = _candidates(store, inputs)
-        ranking = _rank(selector, candidates, config)
-        subset = _subset(store, ranking)
+        with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
+            candidates = _candidates(store, inputs)
+            ranking = _rank(selector, candidates, config)
+            _require_subset(ranking, config)
+            subset = _subset(store, ranking)
         manifest = _manifest(store, selector, key, config, inputs, bins, ranking, subset)
         _publish(store.selection_dir(selector), ranking, subset, manifest)
         if inputs.left_out:
             context.log.warning(f"selected_subset {selector}: shards left out: {', '.join(inputs.left_out)}")
+        counts = manifest["counts"]
+        if counts["eligible"] < config.budget:
+            context.log.warning(
+                f"selected_subset {selector}: {subset.height:,} selected, {counts['short_of_budget']:,} fewer than the "
+                f"budget of {config.budget:,}: {counts['eligible']:,} of {ranking.height:,} examples are eligible"
+                f"{_reasons(ranking)}"
+            )
         context.log.info(f"selected_subset {selector}: {subset.height:,} of {ranking.height:,} examples selected")
         return _result(store, selector, manifest, config)
 
@@ -99,13 +111,21 @@ def _candidates(store: Store, inputs: SelectionInputs) -> pl.DataFrame:
     scores = pl.scan_parquet([str(path) for path in paths], glob=False, include_file_paths="shard")
     of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
     frame = (
-        scores.with_columns(of_file).join(store.bins.assignments(), on=["shard", "example_id"], how="left").collect()
+        scores.with_columns(of_file)
+        .join(store.bins.assignments().lazy(), on=["shard", "example_id"], how="left")
+        .collect()
     )
     unbinned = frame.filter(pl.col("bin").is_null())
-    if unbinned.height:
-        shards = ", ".join(unbinned["shard"].unique().sort().head(3))
+    # Those whose instruction could not be embedded never get one.
+    lost = {
+        shard: count
+        for shard, count in unbinned.group_by("shard").len().sort("shard").iter_rows()
+        if count != store.required_provenance("instruction_embeddings", shard).facts["not_finite"]
+    }
+    if lost:
         raise dg.Failure(
-            f"{unbinned.height} examples have no bin, of shards such as {shards}: materialise semantic_bins, then select",
+            f"{sum(lost.values())} examples have no bin, of shards such as {', '.join(list(lost)[:3])}: materialise "
+            "semantic_bins, then select",
             allow_retries=False,
         )
     return frame.sort("example_id", "content_hash", "shard")
@@ -121,12 +141,23 @@ def _rank(selector: str, candidates: pl.DataFrame, config: SelectionConfig) -> p
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
     repeat = pl.when(same_id & same_content).then(pl.lit(REPEATED)).when(same_id).then(pl.lit(CONFLICT))
     reasons = filter_reasons(candidates, config).replace_strict(REASONS, default=None)
-    table = candidates.with_columns(left_out=pl.coalesce(repeat, reasons))
+    unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
+    table = candidates.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
     eligible = table.filter(pl.col("left_out").is_null())
     places = SELECTORS[selector](eligible, config).drop("example_id", "bin").rename({"position": "rank"})
     ranked = pl.concat([eligible, places], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
     return pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False)).select(RANKING)
+
+
+def _require_subset(ranking: pl.DataFrame, config: SelectionConfig) -> None:
+    """Refuse a budget over the pool, and a subset of nothing: what is at hand is better."""
+    different = ranking.filter(~pl.col("left_out").is_in([REPEATED, CONFLICT]).fill_null(False)).height
+    fault = budget_fault(config.budget, different) if is_asked_for(config) else None
+    if fault is None and not ranking["selected"].any():
+        fault = f"no example can be selected, so the subset at hand stays as it is{_reasons(ranking)}"
+    if fault is not None:
+        raise dg.Failure(fault, allow_retries=False)
 
 
 def _subset(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
@@ -148,6 +179,18 @@ def _subset(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
     return subset.select(columns)
 
 
+def _left_out(ranking: pl.DataFrame) -> dict[str, int]:
+    """How many examples are left out, by reason, the most frequent first."""
+    counted = ranking.drop_nulls("left_out").group_by("left_out").len()
+    return dict(counted.sort("len", "left_out", descending=[True, False]).iter_rows())
+
+
+def _reasons(ranking: pl.DataFrame) -> str:
+    """Why examples are left out, to end a sentence with; empty if none is."""
+    reasons = "; ".join(f"{number:,} × {reason}" for reason, number in _left_out(ranking).items())
+    return f" ({reasons})" if reasons else ""
+
+
 def _manifest(
     store: Store,
     selector: str,
@@ -158,7 +201,6 @@ def _manifest(
     ranking: pl.DataFrame,
     subset: pl.DataFrame,
 ) -> dict[str, Any]:
-    left_out = ranking.drop_nulls("left_out")["left_out"].value_counts(sort=True)
     conflicts = ranking.filter(pl.col("left_out") == CONFLICT)
     shards = {
         shard: {
@@ -185,7 +227,8 @@ def _manifest(
             "pool": ranking.height,
             "eligible": ranking.filter(pl.col("left_out").is_null()).height,
             "selected": subset.height,
-            "left_out": dict(left_out.iter_rows()),
+            "short_of_budget": max(0, config.budget - subset.height),
+            "left_out": _left_out(ranking),
             "selected_by_source": dict(subset["source"].value_counts(sort=True).head(50).iter_rows()),
         },
         "same_id_other_content": [

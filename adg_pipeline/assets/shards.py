@@ -2,7 +2,9 @@
 
 A range of shards is one run. After each shard its materialisation is logged, so a crash keeps the finished ones. A
 shard whose own data is at fault is put aside with its reason and the loop goes on; the step fails at the end, by name.
-Other faults (an engine that doesn't start, a full disk) stop the loop: they'd meet every shard.
+A damaged file of the store is not the shard's own fault: nothing is put aside, the step fails by name until the file is
+deleted. Other faults (an engine that doesn't start, a full disk) stop the loop: they'd meet every shard. Only those that
+may pass by themselves are tried again.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
-from adg_pipeline.errors import ShardFault
+from adg_pipeline.errors import PipelineError, ShardFault, StoreError
 from adg_pipeline.provenance import Provenance, Recipe
 from adg_pipeline.resources.store import Store
 
@@ -49,9 +51,11 @@ def materialize_shards(
     asset = context.asset_key.to_user_string()
     shards = sorted(context.partition_keys)
     faults: dict[str, str] = {}
+    damages: dict[str, None] = {}
     for number, shard in enumerate(shards, start=1):
-        task = plan(shard)
+        task: ShardTask | None = None
         try:
+            task = plan(shard)
             with store.shard_lock(asset, shard):
                 stored = store.provenance(asset, shard)
                 if stored is not None and stored.fingerprint == task.fingerprint:
@@ -60,18 +64,31 @@ def materialize_shards(
                     stored = compute(task)
                     context.log.info(f"{asset} {shard} ({number} of {len(shards)}): {stored.rows:,} rows")
                 store.quarantine.release(asset, shard)
+            metadata = {"computed_at": stored.created_at, **describe(stored)}
         except dg.DagsterExecutionInterruptedError as interrupt:
             # Somebody wants the run to end: the step's retry policy must not start it again.
             raise dg.Failure(STOPPED, allow_retries=False) from interrupt
         except ShardFault as fault:
+            if task is None:
+                raise
             faults[shard] = str(fault)
             store.quarantine.put(asset, shard, str(fault), store.file_version(shard), task.recipe.id)
             context.log.error(f"{asset} {shard} ({number} of {len(shards)}): put aside: {fault}")
             continue
-        metadata = {"computed_at": stored.created_at, **describe(stored)}
+        except StoreError as error:
+            if not error.delete:
+                raise dg.Failure(str(error), allow_retries=False) from error
+            damages[str(error)] = None
+            continue
+        except PipelineError as error:
+            if error.may_pass:
+                raise
+            raise dg.Failure(str(error), allow_retries=False) from error
         if len(shards) > 1:
             context.log_event(dg.AssetMaterialization(asset, partition=shard, metadata=metadata))
         context.add_asset_metadata(metadata, partition_key=shard)
+    if damages:
+        raise dg.Failure(" ".join(damages), allow_retries=False)
     if faults:
         details = "; ".join(f"{shard}: {reason}" for shard, reason in faults.items())
         raise dg.Failure(

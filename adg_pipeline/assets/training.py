@@ -12,7 +12,7 @@ from adg_pipeline.resources.gpu_leases import GpuLeaseResource
 from adg_pipeline.resources.models import resolve_backbone
 from adg_pipeline.resources.store import Store
 from adg_pipeline.resources.trainer import plan_training, train
-from adg_pipeline.settings import launchpad_schema
+from adg_pipeline.settings import launchpad_schema, stage_config
 
 DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a process of its own, loss on the answer only.
 
@@ -39,7 +39,7 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
     def finetuned_checkpoint(
         context: dg.AssetExecutionContext, store: Store, gpus: GpuLeaseResource
     ) -> dg.MaterializeResult:
-        config = TrainingConfig.model_validate(context.op_execution_context.op_config)
+        config = stage_config(TrainingConfig, context)
         selector = context.partition_key
         selection = store.selection_manifest(selector)
         if selection is None:

@@ -20,7 +20,7 @@ from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import MULTIPROCESS, REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, shards_in_flight
+from adg_pipeline.runs import REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, shards_in_flight
 from adg_pipeline.settings import load_settings
 
 MAX_ATTEMPTS = 3
@@ -80,7 +80,10 @@ def decide_growth(
         state = states[shard]
         if shard in busy or not state.needs_work:
             continue
-        if not state.data_changed:
+        if state.damages:
+            # A run would only fail on it; and what to delete is for a person to decide.
+            decision.notes.extend(f"{shard}: {why}" for why in state.damages)
+        elif not state.data_changed:
             other_settings += 1
         elif attempt.requests >= MAX_ATTEMPTS:
             # Put aside, so that it doesn't hold up the reselection of the others for ever.
@@ -143,7 +146,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             asset = next(name for name, state in states[shard].assets.items() if state.state != "current")
             reason = f"{MAX_ATTEMPTS} runs failed; read the last one's log, then run `adg run --retry`"
             store.quarantine.put(asset, shard, reason, decision.memory[shard].version, wanted[asset].id)
-        run_config = {**settings.run_config(SHARD_ASSETS), "execution": {"config": MULTIPROCESS}}
+        run_config = settings.run_config(SHARD_ASSETS)
         ordered = [*registered, *decision.add]
         requests = [
             dg.RunRequest(

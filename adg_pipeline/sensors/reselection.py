@@ -1,11 +1,11 @@
-"""reselection_sensor: renew the subset once every shard is scored and nothing is in flight. Level-triggered.
+"""reselection_sensor: renew the subset once every shard is scored and none is about to change. Level-triggered.
 
 It compares the subset at hand with the scores at hand: an update that arrives while a selection runs leads to exactly
 one more, and forty shards that finish together lead to one. A shard put aside is left out by name instead of blocking.
 A selection that failed is not asked for again until its inputs or settings change: the run key names both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -16,7 +16,7 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.plan import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import MULTIPROCESS, SELECTION_JOB, selections_in_flight, shards_in_flight
+from adg_pipeline.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
 from adg_pipeline.settings import load_settings
 
 
@@ -31,19 +31,26 @@ class ReselectionDecision:
 def decide_reselection(
     states: Mapping[str, ShardState],
     inputs: SelectionInputs,
-    in_flight: int,
+    shards_in_flight: Collection[str],
+    selections_in_flight: int,
     wanted: Mapping[str, str],
     at_hand: Mapping[str, str | None],
 ) -> ReselectionDecision:
     """The decision for one look.
+
+    Runs over shards that are up to date (a backfill that was started for others, say) don't hold it up: they'll change
+    nothing.
 
     wanted: selector → key of the selection that inputs and settings ask for. at_hand: selector → key of the subset that
     is stored, None where there is none.
     """
     if not states:
         return ReselectionDecision("the pool is empty")
-    if in_flight:
-        return ReselectionDecision(f"{in_flight} runs are in flight")
+    if selections_in_flight:
+        return ReselectionDecision(f"{selections_in_flight} selections are in flight")
+    busy = sorted(shard for shard in shards_in_flight if shard in states and not states[shard].current)
+    if busy:
+        return ReselectionDecision(f"{len(busy)} shards are being computed, such as {', '.join(busy[:3])}")
     waiting = sorted(shard for shard, state in states.items() if state.needs_work and state.data_changed)
     if waiting:
         return ReselectionDecision(f"{len(waiting)} shards are still to be computed, such as {', '.join(waiting[:3])}")
@@ -61,7 +68,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         job_name=SELECTION_JOB,
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Renews the subset when every shard is scored, nothing is in flight and the scores have changed.",
+        description="Renews the subset when every shard is scored and the scores or the settings have changed.",
     )
     def reselection_sensor(context: dg.SensorEvaluationContext, store: Store) -> dg.SensorResult | dg.SkipReason:
         try:
@@ -76,14 +83,14 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         decision = decide_reselection(
             states,
             inputs,
-            len(shards_in_flight(context.instance)) + selections_in_flight(context.instance),
+            shards_in_flight(context.instance),
+            selections_in_flight(context.instance),
             {selector: selection_key(selector, *recipes, inputs) for selector in selectors},
             {selector: (store.selection_manifest(selector) or {}).get("key") for selector in selectors},
         )
         if not decision.requests:
             return dg.SkipReason(decision.wait)
-        assets = settings.run_config(["semantic_bins", "selected_subset"])
-        run_config = {**assets, "execution": {"config": MULTIPROCESS}}
+        run_config = settings.run_config(["semantic_bins", "selected_subset"])
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(

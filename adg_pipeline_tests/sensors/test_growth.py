@@ -103,3 +103,11 @@ def test_an_empty_directory_removes_nothing() -> None:
     decision = decide(listing(), {}, ["a", "b"])
     assert decision.remove == []
     assert "nothing is removed" in decision.notes[0]
+
+
+def test_a_damaged_shard_is_told_and_left_to_a_person() -> None:
+    pool = listing(file("a"))
+    damaged = AssetState("damaged", "a.parquet: damaged. Delete the file", delete=[Path("a.parquet")])
+    decision = decide(pool, states(a=damaged), memory=seen(pool))
+    assert (decision.request, decision.give_up) == ([], [])
+    assert decision.notes == ["a: a.parquet: damaged. Delete the file"]

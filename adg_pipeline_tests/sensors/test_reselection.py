@@ -1,5 +1,7 @@
 """What the reselection sensor decides: a pure function of the states and the scores at hand."""
 
+from collections.abc import Collection
+
 from adg_pipeline.plan import AssetState, SelectionInputs, ShardState
 from adg_pipeline.sensors.reselection import ReselectionDecision, decide_reselection
 
@@ -12,11 +14,12 @@ INPUTS = SelectionInputs({"a": "1"}, {"a": "2"}, {"recipe": ["a"]}, {})
 def decide(
     states: dict[str, ShardState] | None = None,
     inputs: SelectionInputs = INPUTS,
-    in_flight: int = 0,
+    shards: Collection[str] = (),
+    selections: int = 0,
     at_hand: str | None = None,
 ) -> ReselectionDecision:
     return decide_reselection(
-        {"a": CURRENT} if states is None else states, inputs, in_flight, {"adg": "k1"}, {"adg": at_hand}
+        {"a": CURRENT} if states is None else states, inputs, shards, selections, {"adg": "k1"}, {"adg": at_hand}
     )
 
 
@@ -29,8 +32,13 @@ def test_a_subset_at_hand_is_not_made_again() -> None:
     assert decide(at_hand="k1").wait == "every subset is up to date"
 
 
-def test_it_waits_while_anything_is_in_flight() -> None:
-    assert decide(in_flight=2).wait == "2 runs are in flight"
+def test_it_waits_while_a_selection_runs() -> None:
+    assert decide(selections=1).wait == "1 selections are in flight"
+
+
+def test_it_waits_for_a_shard_that_is_being_computed_anew_but_not_for_one_that_stays_as_it_is() -> None:
+    assert decide({"a": OTHER_SETTINGS}, shards={"a"}).wait == "1 shards are being computed, such as a"
+    assert decide({"a": CURRENT}, shards={"a"}).requests == {"adg": "k1"}
 
 
 def test_it_waits_for_shards_still_to_be_computed() -> None:

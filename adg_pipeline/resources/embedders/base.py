@@ -10,8 +10,14 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from adg_pipeline.errors import PipelineError
+
 Vectors = NDArray[np.float32]
 Text = TypeVar("Text", str, tuple[str, str])
+
+
+class EmbedderError(PipelineError, ValueError):
+    """The embedder can't do what the settings ask of it. The message names the setting."""
 
 
 class Embedder(ABC):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from adg_pipeline.resources.embedders.base import (
     Embedder,
+    EmbedderError,
     Vectors,
     answers_per_instruction,
     embed_distinct,
@@ -68,7 +69,7 @@ class HiddenStateEmbedder(Embedder):
             float32.
 
     Raises (on opening):
-        ValueError: the model has no such layer, or its tokenizer doesn't tell where in the text its tokens lie.
+        EmbedderError: the model has no such layer, or its tokenizer doesn't tell where in the text its tokens lie.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class HiddenStateEmbedder(Embedder):
         if pool not in ("answer", "sequence"):
             raise ValueError(f"pool is {pool!r}: choose answer or sequence")
         if not layers:
-            raise ValueError("layers is empty: name the hidden layers to average, such as -4, -3, -2")
+            raise EmbedderError("layers is empty: name the hidden layers to average, such as -4, -3, -2")
         self._name, self._revision = str(model), revision
         self._layers, self._pool, self._max_tokens = tuple(layers), pool, max_tokens
         self._batch_size, self._device, self._dtype = batch_size, device, dtype
@@ -101,7 +102,7 @@ class HiddenStateEmbedder(Embedder):
         path, device = resolve_backbone(self._name, self._revision), pick_device(self._device)
         self._tokenizer = _tokenizer_of_file(path, self._revision)
         if not self._tokenizer.is_fast:
-            raise ValueError(f"{self._name} has no fast tokenizer, which tells where in the text its tokens lie")
+            raise EmbedderError(f"{self._name} has no fast tokenizer, which tells where in the text its tokens lie")
         self._token_weights = TokenWeights(self._tokenizer)
         dtype = ("float32" if device == "cpu" else "auto") if self._dtype == "auto" else self._dtype
         model: Any = AutoModelForCausalLM.from_pretrained(
@@ -262,7 +263,7 @@ def _resolve_layers(layers: Sequence[int], depth: int, name: str) -> list[int]:
     """Indices from 0 into the ``depth + 1`` hidden states."""
     missing = [layer for layer in layers if not -depth - 1 <= layer <= depth]
     if missing:
-        raise ValueError(
+        raise EmbedderError(
             f"{name} has {depth} layers, so hidden states {-depth - 1} to {depth}: there is no {missing[0]} (see `layers`)"
         )
     return [layer % (depth + 1) for layer in layers]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from adg_pipeline.algorithms.prompts import Message, render_prompt, require_chat_template
+from adg_pipeline.algorithms.prompts import Message, MissingChatTemplate, render_prompt, require_chat_template
 from adg_pipeline.config import GenerationConfig
 from adg_pipeline.errors import PipelineError
 
@@ -50,6 +50,12 @@ Outcome = tuple[AnswerRequest, Answer | AnswerError]
 
 class GeneratorError(PipelineError):
     """The engine as a whole can't go on: it can't be opened, or a server refuses what is asked. Names the mend."""
+
+
+class GeneratorUnreachable(GeneratorError):
+    """A server doesn't answer: perhaps it is being restarted."""
+
+    may_pass = True
 
 
 class Generator(ABC):
@@ -108,8 +114,20 @@ class Generator(ABC):
 
     def require_template(self) -> None:
         """Fail when opening, not example by example, if the chat template that is asked for is missing."""
-        if self.config.template == "chat":
+        if self.config.template != "chat":
+            return
+        try:
             require_chat_template(self.tokenizer)
+        except MissingChatTemplate as error:
+            raise GeneratorError(f"generations.template is chat, but {error}") from error
+
+    def require_room(self) -> None:
+        """Fail if no prompt at all could be answered. Single prompts that are too long are recorded instead."""
+        if self.context_length is not None and self.context_length <= self.config.max_new_tokens:
+            raise GeneratorError(
+                f"generations.max_new_tokens is {self.config.max_new_tokens:,}, but {self.config.backbone} has a context of "
+                f"{self.context_length:,} tokens, prompt included: lower max_new_tokens, or use a backbone with more context"
+            )
 
     def __enter__(self) -> Self:
         try:

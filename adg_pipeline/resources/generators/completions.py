@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from adg_pipeline.config import GenerationConfig
-from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, GeneratorError
+from adg_pipeline.resources.generators.base import (
+    Answer,
+    AnswerError,
+    AnswerRequest,
+    GeneratorError,
+    GeneratorUnreachable,
+)
 from adg_pipeline.resources.generators.transport import GaveUp, Refusal, Transient, Transport
 
 _TOO_LONG = re.compile(r"context[ _](length|size|window)|maximum model length|prompt is too long", re.IGNORECASE)
@@ -72,7 +78,7 @@ async def served_models(transport: Transport, config: GenerationConfig) -> dict[
     """Models that the server offers, with their context length where told. Empty if it has no such list."""
     reply = await transport.send("GET", "/models", _read_models)
     if isinstance(reply, GaveUp):
-        raise GeneratorError(
+        raise GeneratorUnreachable(
             f"{transport.url} can't be reached: {reply.reason}. Start the server or set `endpoint.url`"
         )
     if not isinstance(reply, Refusal):

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from adg_pipeline.disk import disk_faults
 from adg_pipeline.resources.generators.base import Answer
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,11 @@ class AnswerJournal:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: a line goes out in one write.
-        self._file = self.path.open("ab+", buffering=0)
-        self._file.truncate(self._read())
+        with disk_faults(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: a line goes out in one write.
+            self._file = self.path.open("ab+", buffering=0)
+            self._file.truncate(self._read())
         return self
 
     def __exit__(
@@ -50,12 +52,17 @@ class AnswerJournal:
     def append(self, request_id: str, answer: Answer) -> None:
         """Keep an answer."""
         line = json.dumps({"request_id": request_id, **asdict(answer)}, ensure_ascii=True) + "\n"
-        self._open_file.write(line.encode("ascii"))
+        with disk_faults(self.path):
+            data = line.encode("ascii")
+            # The system writes what there is room for and says how much that was; only the next write then fails.
+            while data:
+                data = data[self._open_file.write(data) :]
         self._answers[request_id] = answer
 
     def flush(self) -> None:
         """Force what was appended to the disk."""
-        os.fsync(self._open_file.fileno())
+        with disk_faults(self.path):
+            os.fsync(self._open_file.fileno())
 
     def discard(self) -> None:
         """Delete the file, once its answers stand in a committed table. The journal may be closed or open."""

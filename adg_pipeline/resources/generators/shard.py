@@ -79,8 +79,10 @@ def generate_shard(
         A table of `GENERATIONS_SCHEMA`, in the order of ``examples``, and the counts.
 
     Raises:
+        GeneratorError: the context leaves no room for any prompt.
         TooManyFailures: as soon as more instructions have failed than ``config.max_failed_share`` allows.
     """
+    generator.require_room()
     shard = _prepare(examples.to_pylist(), generator, config)
     paid = _paid(previous)
     answers: dict[str, Answer] = {}

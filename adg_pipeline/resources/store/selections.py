@@ -1,6 +1,8 @@
 """Selections and bins in the store: small directories, each published as a whole."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,27 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise StoreError(f"{path}: damaged ({error}); delete {directory} and materialise it again") from error
+        raise damaged(path, str(error)) from error
     return manifest
+
+
+def damaged(path: Path, reason: str) -> StoreError:
+    """A file of a published directory that isn't what was published."""
+    mend = "it is made again, nothing before it is computed again"
+    return StoreError(
+        f"{path}: damaged ({reason}). Delete {path.parent}, then run again: {mend}.", delete=[path.parent]
+    )
+
+
+def require_files(directory: Path, sums: Mapping[str, str]) -> None:
+    """Raise StoreError unless the files of a published directory are those of its manifest (name → SHA-256)."""
+    for name, expected in sums.items():
+        path = directory / name
+        if not path.exists():
+            raise damaged(path, "it is missing")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise damaged(path, "its checksum is not that of the manifest")
 
 
 def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
@@ -38,13 +59,22 @@ class BinStore:
         return read_manifest(self.directory)
 
     def centroids(self) -> np.ndarray:
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        return load_file(self.directory / "centroids.safetensors")["centroids"]
+        path = self.directory / "centroids.safetensors"
+        try:
+            return load_file(path)["centroids"]
+        except (OSError, SafetensorError) as error:
+            raise damaged(path, str(error)) from error
 
-    def assignments(self) -> pl.LazyFrame:
+    def assignments(self) -> pl.DataFrame:
         """Columns shard, example_id, bin (int32)."""
-        return pl.scan_parquet(self.directory / "assignments.parquet", glob=False)
+        path = self.directory / "assignments.parquet"
+        try:
+            return pl.read_parquet(path, glob=False)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise damaged(path, str(error)) from error
 
     def publish(self, centroids: np.ndarray, assignments: pl.DataFrame, manifest: dict[str, Any]) -> None:
         from safetensors.numpy import save_file

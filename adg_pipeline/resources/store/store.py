@@ -18,7 +18,7 @@ from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.provenance import Provenance
 from adg_pipeline.resources.store import tables
 from adg_pipeline.resources.store.quarantine import Quarantine
-from adg_pipeline.resources.store.selections import BinStore, read_manifest
+from adg_pipeline.resources.store.selections import BinStore, read_manifest, require_files
 from adg_pipeline.resources.store.vectors import TABLES, VectorTables
 
 DATA_DIR_VARIABLE = "ADG_DATA_DIR"
@@ -127,6 +127,20 @@ class Store(dg.ConfigurableResource):
 
     def selection_manifest(self, selector: str) -> dict[str, Any] | None:
         return read_manifest(self.selection_dir(selector))
+
+    def require_selection(self, selector: str) -> None:
+        """Raise StoreError, naming the file, unless the stored subset is what was published."""
+        manifest = self.selection_manifest(selector) or {}
+        require_files(self.selection_dir(selector), manifest.get("files_sha256", {}))
+
+    @contextmanager
+    def damage_named(self, assets: Sequence[str], shards: Sequence[str]) -> Iterator[None]:
+        """Where reading several tables in one query fails, raise StoreError that names the damaged one."""
+        try:
+            yield
+        except (OSError, pl.exceptions.PolarsError):
+            tables.check([self.table_path(asset, shard) for asset in assets for shard in shards])
+            raise
 
     def checkpoint_dir(self, selector: str) -> Path:
         return self.root / "checkpoints" / selector

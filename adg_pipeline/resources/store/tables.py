@@ -65,7 +65,19 @@ def scan_tables(paths: Sequence[Path]) -> pl.LazyFrame:
 
 def damaged(path: Path, error: Exception) -> StoreError:
     reason = str(error).splitlines()[0][:200]
-    return StoreError(
-        f"{path}: damaged ({reason}). Delete the file and materialise {path.parent.name} for {path.stem} again: "
-        "only this shard is computed, and answers already paid for are reused."
-    )
+    if path.parent.name == "generations":
+        cost = "the answers of this shard are sampled again, those of other shards are not"
+    else:
+        cost = "only this shard's table is made again, no answer is generated twice"
+    return StoreError(f"{path}: damaged ({reason}). Delete the file, then run again: {cost}.", delete=[path])
+
+
+def check(paths: Sequence[Path]) -> None:
+    """Raise StoreError that names the first table that can't be read to its end."""
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                for _ in file.iter_batches():
+                    pass
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(path, error) from error

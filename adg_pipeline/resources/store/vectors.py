@@ -4,13 +4,18 @@ A shard is written in one commit. A small JSON file per shard, removed before th
 the provenance; a crash in between leaves a shard without provenance, which counts as missing and is computed again.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from adg_pipeline.disk import disk_fault, disk_faults
 from adg_pipeline.errors import StoreError
 from adg_pipeline.files import locked, write_atomically
 from adg_pipeline.provenance import Provenance
@@ -18,6 +23,11 @@ from adg_pipeline.provenance import Provenance
 if TYPE_CHECKING:
     import lancedb
 
+_MAGIC = b"LANC"
+_DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
+_FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files
+COMPACT_EVERY = 64  # commits
+KEEP_VERSIONS = timedelta(days=1)  # longer than anybody reads one
 TABLES = ("answer_embeddings", "instruction_embeddings")
 
 
@@ -67,7 +77,9 @@ class VectorTables:
         except (ValueError, KeyError, TypeError) as error:
             path = self._stamp(table, shard)
             raise StoreError(
-                f"{path}: damaged ({error}); delete it and materialise {table} for {shard} again"
+                f"{path}: damaged ({error}). Delete the file, then run again: this shard's vectors are made anew from the "
+                "stored texts, no answer is generated twice.",
+                delete=[path],
             ) from error
 
     def shards(self, table: str) -> list[str]:
@@ -83,19 +95,25 @@ class VectorTables:
     ) -> Provenance:
         """Replace a shard's vectors in one commit, streaming the batches. `provenance` is asked for after the last."""
         stamp = self._stamp(table, shard)
-        stamp.unlink(missing_ok=True)
+        with disk_faults(stamp):
+            stamp.unlink(missing_ok=True)
         lance = self._for_writing(table, dimension)
-        reader = pa.RecordBatchReader.from_batches(vector_schema(dimension), iter(batches))
+        source = _Source(batches)
+        reader = pa.RecordBatchReader.from_batches(vector_schema(dimension), source)
         try:
             if lance.count_rows(_shard_is(shard)) == 0:
                 lance.add(reader)
             else:
                 merge = lance.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
                 merge.when_not_matched_by_source_delete(_shard_is(shard)).execute(reader)
-        except OSError as error:
-            raise self._damaged(table, error) from error
+        except _FAULTS as error:
+            if source.fault is not None:
+                raise source.fault from None  # what makes the batches is at fault, not the table
+            raise self._fault(table, error) from error
         record = provenance()
         write_atomically(stamp, lambda temporary: _write_text(temporary, record.to_json()))
+        if lance.version % COMPACT_EVERY == 0:
+            self.compact(table)
         return record
 
     def read(
@@ -116,21 +134,32 @@ class VectorTables:
         yield from self._arrays(table, query)
 
     def count(self, table: str, shard: str) -> int:
-        return int(self._open(table).count_rows(_shard_is(shard)))
+        with self._faults(table):
+            return int(self._open(table).count_rows(_shard_is(shard)))
+
+    def damage(self, table: str) -> StoreError | None:
+        """What can be seen of damage without opening the table: missing or truncated files. None if there is none."""
+        path = self._directory / f"{table}.lance"
+        what = truncated_or_missing(path) if path.is_dir() else ""
+        if not path.is_dir() and self.shards(table):
+            what = "it is missing"
+        return self._damaged(table, what) if what else None
 
     def remove(self, table: str, shard: str) -> None:
         """Remove a shard's vectors and its provenance."""
         self._stamp(table, shard).unlink(missing_ok=True)
         if self._exists(table):
-            self._open(table).delete(_shard_is(shard))
+            with self._faults(table):
+                self._open(table).delete(_shard_is(shard))
 
     def compact(self, table: str) -> None:
-        """Merge the small files that many shard commits leave behind."""
+        """Merge the small files that many commits leave behind, and drop versions that nobody reads any more."""
         if self._exists(table):
-            self._open(table).optimize()
+            with self._faults(table):
+                self._open(table).optimize(cleanup_older_than=KEEP_VERSIONS)
 
     def _arrays(self, table: str, query: object) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        try:
+        with self._faults(table):
             for batch in query.to_batches():  # type: ignore[attr-defined]
                 if batch.num_rows == 0:
                     continue
@@ -140,8 +169,6 @@ class VectorTables:
                     vectors = np.empty((batch.num_rows, 0), np.float32)
                 first, second = (batch.column(name) for name in batch.schema.names[:2])
                 yield first.to_numpy(zero_copy_only=False), second.to_numpy(zero_copy_only=False), vectors
-        except (OSError, RuntimeError) as error:
-            raise self._damaged(table, error) from error
 
     def _for_writing(self, table: str, dimension: int) -> "lancedb.table.Table":
         # Two processes that create a table at the same time would fail one of them.
@@ -155,16 +182,15 @@ class VectorTables:
                 for stamp in self._stamp(table, "x").parent.glob("*.json"):
                     stamp.unlink()
                 database.drop_table(table)
-            created: Any = database.create_table(table, schema=vector_schema(dimension))
-            # Without it, two processes that merge the same new keys both insert them.
-            created.set_unenforced_primary_key("id")
+            with self._faults(table):
+                created: Any = database.create_table(table, schema=vector_schema(dimension))
+                # Without it, two processes that merge the same new keys both insert them.
+                created.set_unenforced_primary_key("id")
             return created
 
     def _open(self, table: str) -> "lancedb.table.Table":
-        try:
+        with self._faults(table):
             return self._connect().open_table(table)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise self._damaged(table, error) from error
 
     def _connect(self) -> "lancedb.DBConnection":
         import lancedb  # takes over a second, which sensors and `adg status` needn't spend
@@ -177,14 +203,79 @@ class VectorTables:
     def _stamp(self, table: str, shard: str) -> Path:
         return self._directory / "provenance" / table / f"{shard}.json"
 
-    def _damaged(self, table: str, error: Exception) -> StoreError:
+    @contextmanager
+    def _faults(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except _FAULTS as error:
+            raise self._fault(table, error) from error
+
+    def _fault(self, table: str, error: Exception) -> Exception:
+        if isinstance(error, StoreError):
+            return error
         path = self._directory / f"{table}.lance"
-        reason = str(error).splitlines()[0][:300]
+        if (full := disk_fault(path, error)) is not None:
+            return full
+        reason = str(error).splitlines()[0].partition(", /rustc/")[0]  # what follows is a place in LanceDB's own code
+        return self._damaged(table, reason[:300])
+
+    def _damaged(self, table: str, reason: str) -> StoreError:
+        path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table
         return StoreError(
-            f"{path}: can't be used ({reason}). If the disk is full, free space and run again. If the table is damaged, "
-            f"delete {path} and {self._directory / 'provenance' / table}, then run again: vectors are made anew from "
-            "the stored answers, no answer is generated twice."
+            f"{path}: damaged ({reason}). Delete {path} and {stamps}, then run again: vectors are made anew from the "
+            "stored texts, no answer is generated twice.",
+            delete=[path, stamps],
         )
+
+
+class _Source:
+    """The batches, remembering an exception of what makes them: LanceDB wraps it beyond recognition."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self.fault: Exception | None = None
+
+    def __iter__(self) -> "_Source":
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.fault = error
+            raise
+
+
+def truncated_or_missing(table: Path) -> str:
+    """Files of a Lance table that are missing or end too early, in words; empty if there are none.
+
+    Manifests and data files end with the same four bytes (https://lance.org/format/file/), and the newest manifest
+    names the data files of the table as it stands. So this costs one small read per file, and no library.
+    """
+    manifests = [path for path in table.glob("_versions/*.manifest") if path.stem.isdigit()]
+    if not manifests:
+        return "_versions holds no manifest"
+    newest = min(manifests)  # their names count down from 2⁶⁴ - 1
+    if not _is_whole(newest):
+        return f"{newest.relative_to(table)} is truncated"
+    text = newest.read_bytes()
+    # Before the table itself stands the last change, which names files that may be gone by now.
+    start = int.from_bytes(text[-16:-8], "little")
+    named = {name.decode() for name in _DATA_FILE.findall(text[start:])}
+    for file in sorted(table / "data" / name for name in named):
+        if not file.exists():
+            return f"{file.relative_to(table)} is missing"
+        if not _is_whole(file):
+            return f"{file.relative_to(table)} is truncated"
+    return ""
+
+
+def _is_whole(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(-min(len(_MAGIC), file.stat().st_size), os.SEEK_END)
+        return stream.read() == _MAGIC
 
 
 def _shard_is(shard: str) -> str:

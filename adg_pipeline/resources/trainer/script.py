@@ -12,12 +12,13 @@ from pathlib import Path
 
 from dagster_pipes import PipesDefaultContextLoader, PipesEnvVarParamsLoader, open_dagster_pipes
 
+from adg_pipeline.disk import disk_fault
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.file_lock import FileLock
+from adg_pipeline.parent import die_with_parent
 from adg_pipeline.resources.models import load_tokenizer
 from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
 from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
-from adg_pipeline.resources.trainer.parent import die_with_parent
 from adg_pipeline.resources.trainer.publish import delete_other_work, publish, repair
 
 _MODULE = "adg_pipeline.resources.trainer.script"
@@ -37,10 +38,14 @@ def main() -> None:
     with open_dagster_pipes() as pipes:
         try:
             _lead(job, pipes.log.info)
-        except Exception as error:
-            # These are in the job itself (its model, its subset, its settings): they would come again.
+        except Exception as raised:
+            error = disk_fault(job.published, raised) or raised
+            # These are in the job itself (its model, its subset, its settings) or need a hand: they would come again.
             permanent = isinstance(error, PipelineError | ValueError)
-            pipes.report_custom_message({"error": f"{type(error).__name__}: {error}", "permanent": permanent})
+            name = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
+            pipes.report_custom_message({"error": f"{name}{error}", "permanent": permanent})
+            if isinstance(error, PipelineError):
+                sys.exit(1)  # it says all there is to say: no traceback
             raise
 
 

@@ -1,5 +1,9 @@
 """The store: whole shards, atomically; a damaged file is named with its mend; nothing good is overwritten."""
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +155,33 @@ def test_a_shard_put_aside_is_let_go_by_the_stage_that_put_it_there(store: Store
 def test_an_object_store_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="s3://bucket/x: object stores are not supported"):
         _ = Store(data_dir="s3://bucket/x").root
+
+
+def test_what_a_killed_process_left_beside_a_file_goes_at_the_next_write(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    host = socket.gethostname()
+    dead = tmp_path / f".table.parquet.{host}-{ended.pid}-0123456789ab.tmp"
+    alive = tmp_path / f".table.parquet.{host}-{os.getpid()}-0123456789ab.tmp"
+    elsewhere = tmp_path / f".table.parquet.other-host-{ended.pid}-0123456789ab.tmp"
+    for path in (dead, alive, elsewhere):
+        path.write_text("half a table")
+    write_atomically(tmp_path / "table.parquet", lambda path: path.write_bytes(b"whole") and None)
+    assert not dead.exists()
+    assert alive.exists()
+    assert elsewhere.exists()
+
+
+def test_a_directory_lost_between_two_renames_comes_back_before_anything_else_is_tried(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    lost = tmp_path / f".subset.{socket.gethostname()}-{ended.pid}-0123456789ab.old"
+    lost.mkdir()
+    (lost / "manifest.json").write_text("good")
+
+    def fails(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError, match="No space left"):
+        publish_directory(tmp_path / "subset", fails)
+    assert (tmp_path / "subset" / "manifest.json").read_text() == "good"

@@ -133,7 +133,7 @@ def test_publishing_replaces_the_whole_folder(tmp_path: Path) -> None:
 
 _CHILD = """
 import time
-from adg_pipeline.resources.trainer.parent import die_with_parent
+from adg_pipeline.parent import die_with_parent
 die_with_parent()
 print("up", flush=True)
 time.sleep(60)

@@ -1,4 +1,4 @@
-"""A training must not outlive who started it: an orphan would hold its GPU, and nobody would read its result."""
+"""A step or a training must not outlive who started it: an orphan holds its GPU, and nobody reads its result."""
 
 import ctypes
 import os
@@ -8,14 +8,14 @@ import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
-PARENT = "ADG_TRAINER_PARENT"
+PARENT = "ADG_PARENT"
 
 
 def die_with_parent() -> None:
     """Have this process killed when its parent ends, however that ends.
 
-    A kill is as good as an orderly end here: a training resumes from its last checkpoint. On Linux the kernel sees to
-    it, also after an exec; elsewhere a thread looks every second.
+    A kill is as good as an orderly end here: what was finished is kept, and a training resumes from its last
+    checkpoint. On Linux the kernel sees to it, also after an exec; elsewhere a thread looks every second.
     """
     parent = os.getppid()
     if sys.platform == "linux":

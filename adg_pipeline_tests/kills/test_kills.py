@@ -1,0 +1,68 @@
+"""A pipeline whose processes are killed at random moments ends with the same subset, rows, vectors and weights.
+
+`python -m benchmarks.kills` does the same for longer.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from adg_pipeline_tests.kills.campaign import (
+    ENDPOINT_IN_FLIGHT,
+    paid_twice,
+    prepare,
+    prepare_endpoint,
+    run_under_kills,
+    wait_for_requests,
+    watch_under_kills,
+)
+from adg_pipeline_tests.kills.outcome import assert_same, leftovers, outcome
+from adg_pipeline_tests.resources.generators.faulty_server import serve, slow
+from adg_pipeline_tests.workbench import Workbench
+
+
+@pytest.mark.timeout(900)
+def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(bench: Workbench, tmp_path: Path) -> None:
+    prepare(bench)
+    kills = run_under_kills(bench, seed=3, kills=6, arguments=("--train",))
+    print("\n".join(map(str, kills)))  # noqa: T201
+    assert len(kills) >= 4
+    undisturbed = Workbench(tmp_path / "undisturbed", bench.capture)
+    prepare(undisturbed)
+    assert undisturbed.adg("run", "--train").code == 0
+    assert_same(outcome(bench), outcome(undisturbed))
+    assert leftovers(bench) == {}
+
+
+@pytest.mark.timeout(900)
+def test_no_request_is_paid_twice_beyond_those_in_flight(bench: Workbench, tmp_path: Path) -> None:
+    with serve() as server:
+        server.fault = slow(0.2)
+        prepare_endpoint(bench, server.url)
+        kills = run_under_kills(bench, seed=5, kills=4, arguments=(), wait=wait_for_requests(server))
+        asked = Counter((body["prompt"], body["seed"]) for body in server.bodies)
+        server.fault = slow(0.0)
+        undisturbed = Workbench(tmp_path / "undisturbed", bench.capture)
+        prepare_endpoint(undisturbed, server.url)
+        assert undisturbed.adg("run").code == 0
+    again = paid_twice(asked)
+    print(f"{len(kills)} kills, {len(asked)} requests, {again} paid twice")  # noqa: T201
+    assert len(kills) == 4
+    assert 0 < again <= ENDPOINT_IN_FLIGHT * len(kills)
+    assert_same(outcome(bench), outcome(undisturbed))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.xdist_group("dagster dev")
+def test_a_service_that_is_killed_part_by_part_brings_the_pool_up_to_date_by_itself(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    prepare(bench, shards=2)
+    kills = watch_under_kills(bench, seed=2, kills=3, seconds=600)
+    print("\n".join(map(str, kills)))  # noqa: T201
+    assert kills
+    undisturbed = Workbench(tmp_path / "undisturbed", bench.capture)
+    prepare(undisturbed, shards=2)
+    assert undisturbed.adg("run").code == 0
+    assert_same(outcome(bench), outcome(undisturbed))
