@@ -55,6 +55,9 @@ test: install lint ## lint, type-check and run the tests
 	@# One thread a process: two processes of two threads each would wait for each other on two cores.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
+test-slow: install ## run the tests that watch a whole service for minutes
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow
+
 test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's CPU build
 	@$(VLLM_VENV)/bin/python -m pytest adg_pipeline_tests/vllm
 

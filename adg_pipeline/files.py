@@ -58,6 +58,19 @@ def publish_directory(path: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def staging_directory(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what isn't finished yet; removed at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path)
+    staging = _beside(path, "tmp")
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def clear_leftovers(path: Path) -> None:
     """Delete what a killed process left beside `path` on its way there. What a living one is filling stays."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-*-*.*"):

@@ -26,8 +26,8 @@ class Step:
     ended: float
 
 
-@pytest.mark.timeout(500)
-@pytest.mark.xdist_group("dagster dev")
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_no_more_gpu_steps_than_the_limit_over_all_runs_and_the_rest_is_not_held_up(
     bench: Workbench, tmp_path: Path
 ) -> None:
@@ -41,7 +41,7 @@ def test_no_more_gpu_steps_than_the_limit_over_all_runs_and_the_rest_is_not_held
     with dagster_dev(tmp_path, bench.environment()) as dev:
         with bench.instance() as instance:
             instance.event_log_storage.set_concurrency_slots("gpu", LIMIT)
-        dev.wait_for("the first shard", lambda: bench.store.shards("divergence_scores"), 180)
+        dev.wait_for("the first shard", lambda: bench.store.shards("divergence_scores"), 300)
         # A selection and a backfill of what is done already join the queue of shards; the worker of one run dies.
         first = bench.store.shards("divergence_scores")[0]
         selection = launch_selection(dev)

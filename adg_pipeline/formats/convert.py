@@ -1,6 +1,5 @@
 """One pool file to one raw-pool table: every record accepted, or rejected with its place and reason."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from adg_pipeline.config import PoolFormat, RawPoolConfig
 from adg_pipeline.disk import disk_faults
+from adg_pipeline.files import staging_directory
 from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError
 from adg_pipeline.formats.examples import read_examples
 from adg_pipeline.formats.layout import EXPECTED, detect_layout, max_record_bytes
@@ -68,7 +68,7 @@ def convert(
         PoolFileError: nothing in the file is usable. Neither output is touched.
         PoolFileChanged: the file was written to meanwhile. Neither output is touched.
     """
-    with disk_faults(table_path), _staging(table_path) as staging:
+    with disk_faults(table_path), staging_directory(table_path) as staging:
         table, rejects = Path(staging) / "table.parquet", Path(staging) / "rejects.jsonl"
         with _unchanged(path):
             summary = _stage(path, table, rejects, config, source or source_name(path), metadata or {}, progress)
@@ -130,14 +130,6 @@ def _stage(
                 rejects.add(rejection)
                 ledger.withdraw(row["example_id"], row["content_hash"])
             return finish(table, rejects)
-
-
-@contextmanager
-def _staging(table_path: Path) -> Iterator[str]:
-    """A folder beside the table, for what isn't finished; removed at the end."""
-    table_path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{table_path.name}.", suffix=".tmp", dir=table_path.parent) as staging:
-        yield staging
 
 
 @contextmanager

@@ -4,13 +4,13 @@ import filecmp
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from adg_pipeline.config import RawPoolConfig
+from adg_pipeline.files import staging_directory
 from adg_pipeline.formats.convert import ConversionSummary, convert
 from adg_pipeline.formats.errors import PoolFileChanged, ShardConflict
 from adg_pipeline.formats.shards import (
@@ -84,18 +84,18 @@ def add_to_pool(
     key = shard_key(name or file.name)
     source = source_name(Path(name or file.name))
     pool_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".adding-", dir=pool_dir) as staging:
-        table, rejects = Path(staging) / "table.parquet", Path(staging) / "rejects.jsonl"
+    with staging_directory(pool_dir / key) as staging:
+        table, rejects = staging / "table.parquet", staging / "rejects.jsonl"
         summary = convert(file, table, rejects, config or RawPoolConfig(), source=source, progress=progress)
         if rows_per_shard is None and limit is None:
             target = pool_dir / (key + split_name(file.name)[1].lower())
-            return [_copy(file, target, key, Path(staging), summary)]
+            return [_copy(file, target, key, staging, summary)]
         rows = min(limit or summary.accepted, summary.accepted)
         size = rows_per_shard or rows
         targets = [pool_dir / f"{key}-{number:05d}.jsonl" for number in range(-(-rows // size))]
         _refuse_leftovers(pool_dir, key, targets)
         lines = islice(_lines(table), rows)
-        shards = [_write_shard(target, islice(lines, size), Path(staging), summary) for target in targets]
+        shards = [_write_shard(target, islice(lines, size), staging, summary) for target in targets]
         kept = pool_dir / REJECTS_FOLDER / f"{key}.jsonl"
         if summary.rejected:
             put_in_place(rejects, kept)

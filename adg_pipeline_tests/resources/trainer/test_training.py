@@ -162,5 +162,5 @@ def test_a_job_without_an_example_that_fits_fails_for_good_and_says_why(
     long = write_subset(tmp_path / "long.parquet", [example(number, output="long " * 200) for number in range(3)])
     outcome = run_job(plan(tmp_path / "adg", of=long))
     assert not outcome.success
-    assert outcome.failure.startswith("training failed: TrainingError: no example to train on in ")
+    assert outcome.failure.startswith("training failed: no example to train on in ")
     assert "3 longer than max_length (max_length=400)" in outcome.failure
