@@ -17,9 +17,12 @@ from adg_pipeline.resources.store import Store
 from adg_pipeline.runs import (
     CHECKPOINT_JOB,
     PARTITION_TAG,
+    REMOVE_SHARDS_JOB,
     SELECTION_JOB,
     SHARDS_JOB,
     range_tags,
+    removal_config,
+    shards_in_flight,
 )
 from adg_pipeline.settings import Origins, Settings, SettingsError
 
@@ -71,6 +74,7 @@ class Runner:
         """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done."""
         states = self.states()
         self.register(list(states))
+        self._remove_all_but(states, report)
         todo = _to_compute(states)
         self._announce(states, todo)
         while todo:
@@ -84,6 +88,16 @@ class Runner:
             todo = left
         report.failed += list(dict.fromkeys(why for state in states.values() for why in state.damages))
         report.shards_left_out = {shard: state.why for shard, state in states.items() if not state.current}
+
+    def _remove_all_but(self, states: Mapping[str, ShardState], report: RunReport) -> None:
+        """Remove what is stored of shards whose file is gone, but for those that a run is computing."""
+        kept = set(states) | list_shards(self.store.pool_dir).unusable | shards_in_flight(self.instance)
+        removed = sorted(set(self.instance.get_dynamic_partitions(pool_shards.name or "")) - kept)
+        if not removed:
+            return
+        self._say(f"removing {len(removed)} shards whose file is gone: {', '.join(removed[:5])}")
+        if not self._execute(REMOVE_SHARDS_JOB, removal_config(removed), {}):
+            report.failed.append("removing shards whose file is gone")
 
     def require_budget(self, origins: Origins) -> None:
         """Refuse a budget that the pool can't meet before any answer is sampled. The pool is read for it, if need be.
@@ -122,7 +136,8 @@ class Runner:
         succeeded = True
         for first, last, count in contiguous_ranges(list(shards), ordered, self.settings.sensors.max_shards_per_run):
             self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
-            succeeded &= self._execute(SHARDS_JOB, assets, range_tags(first, last))
+            chosen = [dg.AssetKey(asset) for asset in assets] if len(assets) < len(SHARD_ASSETS) else None
+            succeeded &= self._execute(SHARDS_JOB, self.settings.run_config(assets), range_tags(first, last), chosen)
         return succeeded
 
     def select(self, selector: str, report: RunReport) -> None:
@@ -137,14 +152,16 @@ class Runner:
         if at_hand.get("key") == key and not bins.refit:
             self.store.require_selection(selector)
             self._say(f"selection {selector}: up to date")
-        elif not self._execute(SELECTION_JOB, ["semantic_bins", "selected_subset"], {PARTITION_TAG: selector}):
+        elif not self._execute(
+            SELECTION_JOB, self.settings.run_config(["semantic_bins", "selected_subset"]), {PARTITION_TAG: selector}
+        ):
             report.failed.append(f"selection {selector}")
             return
         report.selected[selector] = (self.store.selection_manifest(selector) or {})["counts"]["selected"]
 
     def train(self, selector: str, report: RunReport) -> None:
         """Fine-tune on the subset of a selector; a checkpoint of the same subset and settings is kept."""
-        if self._execute(CHECKPOINT_JOB, ["finetuned_checkpoint"], {PARTITION_TAG: selector}):
+        if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: selector}):
             report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
         else:
             report.failed.append(f"checkpoint {selector}")
@@ -163,11 +180,14 @@ class Runner:
             if state.put_aside is not None:
                 self._say(f"warning: shard {state.shard} is put aside: {state.why}")
 
-    def _execute(self, job: str, assets: Sequence[str], tags: Mapping[str, str]) -> bool:
-        run_config: dict[str, Any] = {
-            **self.settings.run_config(assets),
-            "loggers": {"progress": {"config": {}}},
-        }
+    def _execute(
+        self,
+        job: str,
+        run_config: Mapping[str, Any],
+        tags: Mapping[str, str],
+        chosen: Sequence[dg.AssetKey] | None = None,
+    ) -> bool:
+        """Run a job, or the chosen assets of it, here and now; False if it failed."""
         arguments = {
             "name": job,
             "data_dir": self.store.data_dir,
@@ -178,8 +198,7 @@ class Runner:
             "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
-        part_of_job = job == SHARDS_JOB and len(assets) < len(SHARD_ASSETS)
-        chosen = [dg.AssetKey(asset) for asset in assets] if part_of_job else None
+        run_config = {**run_config, "loggers": {"progress": {"config": {}}}}
         with dg.execute_job(
             reconstructable, self.instance, run_config=run_config, tags=dict(tags), asset_selection=chosen
         ) as result:

@@ -1,5 +1,8 @@
 """Names of the jobs, and what Dagster's instance knows of their runs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import dagster as dg
 
 from adg_pipeline.partitions import pool_shards
@@ -29,6 +32,11 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     if first == last:
         return {PARTITION_TAG: first}
     return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
+def removal_config(shards: Sequence[str]) -> dict[str, Any]:
+    """Run configuration of the job that removes shards."""
+    return {"ops": {"remove_shards": {"config": {"shards": list(shards)}}}}
 
 
 def shards_in_flight(instance: dg.DagsterInstance) -> set[str]:

@@ -24,10 +24,12 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class PoolListing:
-    """shards: by key, in the keys' order. problems: what lies there and is no shard, one sentence each."""
+    """shards: by key, in the keys' order. problems: what lies there and is no shard, one sentence each. unusable: keys of
+    which something lies there, but no file that can be read: not finished, disputed, forbidden. They are not gone."""
 
     shards: dict[str, ShardFile] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    unusable: frozenset[str] = frozenset()
 
 
 def split_name(filename: str) -> tuple[str, str]:
@@ -76,8 +78,13 @@ def list_shards(pool_dir: Path) -> PoolListing:
     inside = pool_dir.resolve(strict=True)
     with os.scandir(pool_dir) as entries:
         names = sorted(entry.name for entry in entries)
+    seen: set[str] = set()
     for name in names:
-        if name.startswith(".") or name.lower().endswith(_UNFINISHED):
+        if name.startswith("."):
+            continue
+        unfinished = next((suffix for suffix in _UNFINISHED if name.lower().endswith(suffix)), None)
+        seen.add(shard_key(name[: -len(unfinished)] if unfinished else name))
+        if unfinished:
             continue
         found = _look(pool_dir / name, inside)
         if isinstance(found, str):
@@ -89,7 +96,7 @@ def list_shards(pool_dir: Path) -> PoolListing:
             listed = " and ".join(file.path.name for file in files)
             problems.append(f"{listed} have the same shard key {key}, so none of them is read: rename all but one")
     shards = {key: files[0] for key, files in sorted(claims.items()) if len(files) == 1}
-    return PoolListing(shards, problems)
+    return PoolListing(shards, problems, frozenset(seen - shards.keys()))
 
 
 def _look(path: Path, inside: Path) -> ShardFile | str | None:

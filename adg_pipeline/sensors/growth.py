@@ -20,11 +20,13 @@ from adg_pipeline.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.plan import SHARD_ASSETS, ShardState, shard_states
 from adg_pipeline.recipes import wanted_recipes
 from adg_pipeline.resources.store import Store
-from adg_pipeline.runs import REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, shards_in_flight
+from adg_pipeline.runs import REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, removal_config, shards_in_flight
 from adg_pipeline.settings import load_settings
 
 MAX_ATTEMPTS = 3
 FIRST_RETRY_SECONDS = 60.0
+GRACE_LOOKS = 10.0  # a file that is replaced by deleting it first may be away for this many times `settle_seconds`
+GONE = "gone"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def decide_growth(
     """The decision for one look at the pool.
 
     A file is taken once it looks the same as at the last look and hasn't been written for `settle_seconds`. A shard
-    whose run failed is asked for again after a minute, then after four, and then put aside.
+    whose run failed is asked for again after a minute, then after four, and then put aside. What is stored of a shard,
+    paid answers among it, goes only when its file has been away for a while.
     """
     known, busy = set(registered), set(in_flight)
     decision = GrowthDecision(notes=list(listing.problems))
@@ -97,7 +100,8 @@ def decide_growth(
         decision.notes.append(
             f"{other_settings} shards are stale because settings changed; start them with `adg run` or a backfill"
         )
-    gone = sorted(known - set(listing.shards))
+    grace = GRACE_LOOKS * settle_seconds
+    gone = sorted(known - set(listing.shards) - listing.unusable)
     if gone and not listing.shards:
         decision.notes.append(
             f"the pool directory is empty but {len(gone)} shards are registered: nothing is removed. "
@@ -105,10 +109,16 @@ def decide_growth(
         )
         return decision
     for shard in gone:
+        before = memory.get(shard)
+        attempt = before if before is not None and before.version == GONE else Attempt(GONE, 0, now + grace)
         if shard in busy:
             decision.notes.append(f"{shard}: its file is gone; removed when its run has ended")
+        elif now < attempt.not_before:
+            decision.notes.append(f"{shard}: its file is gone; removed if it doesn't come back")
         else:
             decision.remove.append(shard)
+            attempt = Attempt(GONE, attempt.requests + 1, now + FIRST_RETRY_SECONDS)
+        decision.memory[shard] = attempt
     return decision
 
 
@@ -157,8 +167,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             for first, last, _ in contiguous_ranges(decision.request, ordered, settings.sensors.max_shards_per_run)
         ]
         if decision.remove:
-            config = {"ops": {"remove_shards": {"config": {"shards": decision.remove}}}}
-            requests.append(dg.RunRequest(job_name=REMOVE_SHARDS_JOB, run_config=config))
+            requests.append(dg.RunRequest(job_name=REMOVE_SHARDS_JOB, run_config=removal_config(decision.remove)))
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else "; ".join(decision.notes) or "every shard is up to date",

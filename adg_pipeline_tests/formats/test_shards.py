@@ -54,6 +54,7 @@ def test_two_files_of_one_key_are_a_problem_and_no_shard(tmp_path):
         (tmp_path / name).write_text("{}")
     listing = list_shards(tmp_path)
     assert list(listing.shards) == ["c"]
+    assert listing.unusable == {"a-b"}
     (problem,) = listing.problems
     assert all(part in problem for part in ("a b.json", "a-b.jsonl", "a-b"))
 

@@ -93,10 +93,26 @@ def test_a_change_of_settings_is_left_to_a_person() -> None:
 
 def test_a_removed_file_is_cleaned_up_once_its_run_has_ended() -> None:
     pool = listing(file("b"))
-    running = decide(pool, states(b=CURRENT), ["a", "b"], busy=["a"], memory=seen(pool))
+    first = decide(pool, states(b=CURRENT), ["a", "b"], busy=["a"], memory=seen(pool))
+    assert first.remove == []
+    running = decide(pool, states(b=CURRENT), ["a", "b"], busy=["a"], memory=first.memory, now=NOW + 31)
     assert running.remove == []
-    ended = decide(pool, states(b=CURRENT), ["a", "b"], memory=seen(pool))
+    ended = decide(pool, states(b=CURRENT), ["a", "b"], memory=running.memory, now=NOW + 33)
     assert ended.remove == ["a"]
+    again = decide(pool, states(b=CURRENT), ["a", "b"], memory=ended.memory, now=NOW + 35)
+    assert again.remove == []
+
+
+def test_a_file_that_comes_back_soon_or_is_only_disputed_loses_nothing() -> None:
+    away = listing(file("b"))
+    first = decide(away, states(b=CURRENT), ["a", "b"], memory=seen(away))
+    assert "removed if it doesn't come back" in first.notes[0]
+    both = listing(file("a"), file("b"))
+    back = decide(both, states(a=CURRENT, b=CURRENT), ["a", "b"], memory=first.memory, now=NOW + 20)
+    later = decide(away, states(b=CURRENT), ["a", "b"], memory=back.memory, now=NOW + 40)
+    assert later.remove == []
+    disputed = PoolListing(away.shards, [], frozenset({"a"}))
+    assert decide(disputed, states(b=CURRENT), ["a", "b"], memory=first.memory, now=NOW + 60).remove == []
 
 
 def test_an_empty_directory_removes_nothing() -> None:
