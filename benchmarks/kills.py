@@ -2,10 +2,10 @@
 
     python -m benchmarks.kills [--kills 60] [--seed 0]
 
-Three kinds of pipelines in turn, each on a pool of its own, until there were enough kills: `adg run --train` (its worker, a
-step, the training, or all of it), `adg run` against a counting server, and `dagster dev` with its sensors (run worker,
-step, daemon, code server, or all). The exit code is 1 if rows, vectors, subset or weights differ, anything is left behind,
-or more requests were paid twice than were in flight.
+Four kinds of pipelines in turn, each on a pool of its own, until there were enough kills: `adg run --train` (its worker, a
+step, the training, or all of it), the same with nothing but selection and training left to do, `adg run` against a counting
+server, and `dagster dev` with its sensors (run worker, step, daemon, code server, or all). The exit code is 1 if rows,
+vectors, subset or weights differ, anything is left behind, or more requests were paid twice than were in flight.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from adg_pipeline_tests.kills.campaign import (
@@ -28,11 +29,12 @@ from adg_pipeline_tests.kills.campaign import (
     watch_under_kills,
 )
 from adg_pipeline_tests.kills.outcome import Outcome, assert_same, leftovers, outcome
+from adg_pipeline_tests.kills.victims import wait_for_moment
 from adg_pipeline_tests.resources.generators.faulty_server import FaultyServer, serve, slow
 from adg_pipeline_tests.workbench import Workbench
 
 SECONDS = 900.0  # longest time for one watched pipeline
-SHARE_OF_COMMAND, SHARE_OF_ENDPOINT = 0.5, 0.15  # the rest goes to `dagster dev`
+SHARES = {"command": 0.4, "late": 0.15, "endpoint": 0.15}  # the rest goes to `dagster dev`
 
 
 class Campaigns:
@@ -52,6 +54,18 @@ class Campaigns:
             return run_under_kills(bench, self.seed, most, ["--train"])
 
         self._repeat("command", kills, 12, run, expected)
+
+    def late(self, expected: Outcome, kills: int) -> None:
+        """Kills of the selection and the training: the shards are computed already."""
+
+        def run(bench: Workbench, most: int) -> list[Kill]:
+            prepare(bench)
+            run_command(bench, "--budget", "10")
+            folders = ("semantic_bins", "selections", "checkpoints")
+            wait = partial(wait_for_moment, data=bench.folder / "data", longest=8.0, folders=folders)
+            return run_under_kills(bench, self.seed, most, ["--train"], wait)
+
+        self._repeat("late", kills, 8, run, expected)
 
     def watched(self, expected: Outcome, kills: int) -> None:
         def run(bench: Workbench, most: int) -> list[Kill]:
@@ -113,10 +127,11 @@ def main() -> int:
         prepare_endpoint(answered, server.url)
         run_command(answered)
         server.fault = slow(0.2)
-        by_command, by_endpoint = int(options.kills * SHARE_OF_COMMAND), int(options.kills * SHARE_OF_ENDPOINT)
-        campaigns.command(trained, by_command)
-        campaigns.endpoint(server, outcome(answered), by_endpoint)
-        campaigns.watched(trained.without_checkpoint(), options.kills - by_command - by_endpoint)
+        share = {name: round(options.kills * part) for name, part in SHARES.items()}
+        campaigns.command(trained, share["command"])
+        campaigns.late(trained, share["late"])
+        campaigns.endpoint(server, outcome(answered), share["endpoint"])
+        campaigns.watched(trained.without_checkpoint(), options.kills - sum(share.values()))
         _report(campaigns)
         return 1 if campaigns.faults else 0
 

@@ -2,11 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
+FOLDERS = (
+    "raw_pool", "generations", "lancedb/answer_embeddings.lance", "lancedb/instruction_embeddings.lance",
+    "lancedb/provenance", "divergence_scores", "semantic_bins", "selections", "checkpoints",
+)  # fmt: skip
 PATIENCE_SECONDS = 15.0  # longest wait for a moment or for a victim
 
 
@@ -35,7 +39,9 @@ def kill_with_family(root: psutil.Process) -> None:
             continue
 
 
-def wait_for_moment(rng: random.Random, *, alive: Callable[[], bool], data: Path, longest: float) -> str:
+def wait_for_moment(
+    rng: random.Random, *, alive: Callable[[], bool], data: Path, longest: float, folders: Sequence[str] = FOLDERS
+) -> str:
     """Wait for a random time, or for the n-th new file below one folder of the store. Returns which, in words.
 
     The second kind finds what the first hardly ever does: the middle of a commit, and what lies between a write and its
@@ -47,7 +53,7 @@ def wait_for_moment(rng: random.Random, *, alive: Callable[[], bool], data: Path
         while alive() and time.monotonic() < until:
             time.sleep(0.01)
         return f"after {seconds:.1f} s"
-    folder, count = rng.choice(FOLDERS), rng.randint(1, 4)
+    folder, count = rng.choice(folders), rng.randint(1, 4)
     before = _paths(data / folder)
     until = time.monotonic() + PATIENCE_SECONDS
     while alive() and time.monotonic() < until:
@@ -55,12 +61,6 @@ def wait_for_moment(rng: random.Random, *, alive: Callable[[], bool], data: Path
             return f"at new file {count} of {folder}"
         time.sleep(0.002)
     return f"no new file in {folder}"
-
-
-FOLDERS = (
-    "raw_pool", "generations", "lancedb/answer_embeddings.lance", "lancedb/instruction_embeddings.lance",
-    "lancedb/provenance", "divergence_scores", "semantic_bins", "selections", "checkpoints",
-)  # fmt: skip
 
 
 def _paths(folder: Path) -> set[str]:
