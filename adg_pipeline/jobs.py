@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.partitions import pool_shards
 from adg_pipeline.plan import SHARD_ASSETS
 from adg_pipeline.resources.store import Store
@@ -32,7 +33,12 @@ class RemovedShards(dg.Config):
 
 @dg.op(description="Removes rows, vectors, unfinished answers and the partition of shards whose file is gone.")
 def remove_shards(context: dg.OpExecutionContext, config: RemovedShards, store: Store) -> None:
+    # Looked at again: a file may have come back while this run was waiting, and its answers were paid for.
+    listing = list_shards(store.pool_dir)
     for shard in config.shards:
+        if shard in listing.shards or shard in listing.unusable:
+            context.log.info(f"shard {shard} is kept: its file is back")
+            continue
         store.remove_shard(shard)
         context.instance.delete_dynamic_partition(pool_shards.name or "", shard)
         context.log.info(f"removed shard {shard}: tables, vectors and partition")

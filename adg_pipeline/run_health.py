@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from adg_pipeline.instance import instance_fault
 from adg_pipeline.runs import IN_FLIGHT
 
 LOOK_SECONDS = 5.0
@@ -51,7 +52,12 @@ def dead_runs_ended(instance: dg.DagsterInstance, say: Callable[[str], None]) ->
 
     def watch() -> None:
         while not stop.wait(LOOK_SECONDS):
-            look()
+            try:
+                look()
+            except Exception as error:
+                # A busy or full database: the run itself meets it too and tells. The next look may fare better.
+                if instance_fault(error) is None:
+                    raise
 
     look()
     watcher = threading.Thread(target=watch, name="dead runs", daemon=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from adg_pipeline.definitions import build_defs
+from adg_pipeline.runs import REMOVE_SHARDS_JOB, removal_config
 from adg_pipeline_tests.kills.outcome import assert_same, leftovers, outcome
 from adg_pipeline_tests.workbench import Workbench, records
 
@@ -74,3 +76,20 @@ def test_any_order_of_changes_during_runs_ends_in_the_final_pool(bench: Workbenc
     assert manifest is not None
     assert set(manifest["shards"]) == {path.stem for path in bench.pool.glob("*.jsonl")}
     assert leftovers(bench) == {}
+
+
+def test_a_shard_whose_file_came_back_is_not_removed(bench: Workbench) -> None:
+    small(bench)
+    bench.add("a", records(3))
+    bench.add("b", records(3, first=3))
+    assert bench.adg("run").code == 0
+    (bench.pool / "a.jsonl").rename(bench.pool / "a.jsonl.tmp")
+    (bench.pool / "b.jsonl").unlink()
+    bench.add("c", records(1, first=6))
+    defs = build_defs(resource_overrides={"store": bench.store})
+    with bench.instance() as instance:
+        job = defs.resolve_job_def(REMOVE_SHARDS_JOB)
+        assert job.execute_in_process(removal_config(["a", "b", "c"]), instance).success
+        assert instance.get_dynamic_partitions("pool_shards") == ["a"]
+    assert bench.store.shards("generations") == ["a"]
+    assert bench.store.vectors.shards("answer_embeddings") == ["a"]

@@ -214,7 +214,7 @@ def _largest_eigenvalue(matrices: Floats) -> Floats:
     for sweep in range(1, MOST_SWEEPS + 1):
         for p, q in pairs:
             _rotate(entries, m, p, q)
-        if sweep < MOST_ROWS_NEED and sweep < MOST_SWEEPS:
+        if sweep < MOST_ROWS_NEED:
             continue
         largest[rows] = np.max([entries[p, p] for p in range(m)], axis=0)
         left = np.any([np.abs(entries[pair]) > negligible for pair in pairs], axis=0)

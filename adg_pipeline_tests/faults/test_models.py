@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -161,16 +162,22 @@ def words(seed: int) -> str:
     return f"It is number {seed % 97} or so."
 
 
-def test_vectors_that_are_not_finite_leave_out_their_rows_and_the_shard_goes_on(
-    bench: Workbench, tmp_path: Path
-) -> None:
-    """One answer of two examples makes the embedder overflow: those two have no score, with the reason."""
+@contextmanager
+def overflowing(bench: Workbench, tmp_path: Path, *bad: str) -> Iterator[faulty_server.FaultyServer]:
+    """A pool of 20 whose examples of these words have answers that make the embedder overflow; 10% may."""
     model = overflowing_embedder(tmp_path, "~")
     bench.settings["embeddings"] = {"embedder": "hidden_state", "model": str(model), "max_failed_share": 0.1}
     bench.add("a", server_pool())
     with faulty_server.serve() as server:
-        bad = ("thing 3.", "thing 7.")
         served(bench, server, lambda prompt, seed: ("~ " if any(t in prompt for t in bad) else "") + words(seed))
+        yield server
+
+
+def test_vectors_that_are_not_finite_leave_out_their_rows_and_the_shard_goes_on(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """One answer of two examples makes the embedder overflow: those two have no score, with the reason."""
+    with overflowing(bench, tmp_path, "thing 3.", "thing 7."):
         done = bench.adg("run", "--json")
     assert done.code == 0, done.err
     assert bench.store.required_provenance("answer_embeddings", "a").facts["not_finite"] == 2
@@ -187,12 +194,7 @@ def test_vectors_that_are_not_finite_leave_out_their_rows_and_the_shard_goes_on(
 def test_more_overflowing_vectors_than_the_stated_share_fail_the_shard_naming_share_and_setting(
     bench: Workbench, tmp_path: Path
 ) -> None:
-    model = overflowing_embedder(tmp_path, "~")
-    bench.settings["embeddings"] = {"embedder": "hidden_state", "model": str(model), "max_failed_share": 0.1}
-    bench.add("a", server_pool())
-    with faulty_server.serve() as server:
-        bad = ("thing 3.", "thing 7.", "thing 9.")
-        served(bench, server, lambda prompt, seed: ("~ " if any(t in prompt for t in bad) else "") + words(seed))
+    with overflowing(bench, tmp_path, "thing 3.", "thing 7.", "thing 9.") as server:
         failed = bench.adg("run")
         assert failed.code == 1
         assert "3 of 20 examples have vectors that are NaN or infinite" in failed.err
