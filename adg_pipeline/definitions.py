@@ -10,15 +10,19 @@ from typing import Any
 import dagster as dg
 
 from adg_pipeline.assets import bins, embeddings, generations, pool, scores, selection, training
-from adg_pipeline.checks import CHECKS
-from adg_pipeline.console import LOGGERS
-from adg_pipeline.jobs import JOBS
+from adg_pipeline.assets.checks import CHECKS
+from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.orchestration.console import LOGGERS
+from adg_pipeline.orchestration.jobs import JOBS
+from adg_pipeline.orchestration.sensors import (
+    build_pool_growth_sensor,
+    build_reselection_sensor,
+    build_run_health_sensor,
+)
+from adg_pipeline.orchestration.step_processes import steps_in_processes
 from adg_pipeline.resources.factories import EmbedderFactory, GeneratorFactory
-from adg_pipeline.resources.gpu_leases import GpuLeaseResource
-from adg_pipeline.resources.store import Store, default_data_dir
-from adg_pipeline.sensors import build_pool_growth_sensor, build_reselection_sensor, build_run_health_sensor
-from adg_pipeline.settings import Settings, load_settings
-from adg_pipeline.step_processes import steps_in_processes
+from adg_pipeline.settings.loading import Settings, load_settings
+from adg_pipeline.store import Store, default_data_dir
 
 # Dagster says at each use that backfill policies and owners of sensors are beta; a user can do nothing about it.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

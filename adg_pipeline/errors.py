@@ -11,6 +11,10 @@ class PipelineError(RuntimeError):
     may_pass = False
 
 
+class SettingsError(ValueError):
+    """A setting is unknown or out of bounds; the message names the file or option, the field and the bounds."""
+
+
 class StoreError(PipelineError):
     """Something in the store is missing, damaged or can't be written. The message names the path and the mend.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adg_pipeline.definitions import build_defs
-from adg_pipeline.runs import REMOVE_SHARDS_JOB, removal_config
+from adg_pipeline.orchestration.runs import REMOVE_SHARDS_JOB, removal_config
 from adg_pipeline_tests.kills.outcome import assert_same, leftovers, outcome
 from adg_pipeline_tests.workbench import Workbench, records
 

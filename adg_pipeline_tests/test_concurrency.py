@@ -7,7 +7,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from adg_pipeline.compute import RESELECTION_PRIORITY
+from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
 from adg_pipeline_tests.dagster_dev import DagsterDev, dagster_dev
 from adg_pipeline_tests.kills.victims import find, kill
 from adg_pipeline_tests.workbench import Workbench, records

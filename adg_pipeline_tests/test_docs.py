@@ -9,11 +9,11 @@ import click
 import pytest
 import yaml
 
-from adg_pipeline.cli import adg
-from adg_pipeline.config import RawPoolConfig, Section
+from adg_pipeline.cli.main import adg
 from adg_pipeline.formats.layout import detect_layout
 from adg_pipeline.formats.shapes import SHAPES
-from adg_pipeline.settings import Settings, load_settings
+from adg_pipeline.settings.loading import Settings, load_settings
+from adg_pipeline.settings.sections import RawPoolConfig, Section
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

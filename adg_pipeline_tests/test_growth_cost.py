@@ -2,9 +2,9 @@
 
 import pytest
 
-from adg_pipeline.plan import SHARD_ASSETS
+from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.orchestration.runs import SELECTION_JOB
 from adg_pipeline.resources.generators.transformers import TransformersGenerator
-from adg_pipeline.runs import SELECTION_JOB
 from adg_pipeline_tests.workbench import Workbench, records
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from adg_pipeline.plan import SHARD_ASSETS
+from adg_pipeline.lineage.states import SHARD_ASSETS
 from adg_pipeline_tests.workbench import Workbench, records
 
 
@@ -113,8 +113,8 @@ def test_scores_made_in_two_ways_are_refused_naming_the_shards(bench: Workbench)
     bench.add("a", records(12))
     assert bench.adg("run").code == 0
     bench.add("b", records(12, first=12))
-    from adg_pipeline.runner import Runner, RunReport
-    from adg_pipeline.settings import load_settings
+    from adg_pipeline.orchestration.runner import Runner, RunReport
+    from adg_pipeline.settings.loading import load_settings
 
     hotter = load_settings(bench.folder / "adg.yaml", ["generations.temperature=0.7"])
     with bench.instance() as instance:

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import dagster as dg
 import pytest
 
-from adg_pipeline.runner import Runner, RunReport
-from adg_pipeline.runs import SELECTION_JOB
-from adg_pipeline.sensors import build_reselection_sensor
-from adg_pipeline.settings import load_settings
+from adg_pipeline.orchestration.runner import Runner, RunReport
+from adg_pipeline.orchestration.runs import SELECTION_JOB
+from adg_pipeline.orchestration.sensors import build_reselection_sensor
+from adg_pipeline.settings.loading import load_settings
 from adg_pipeline_tests.workbench import Workbench, records
 
 

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 import yaml
 
-from adg_pipeline.cli import main
-from adg_pipeline.instance import open_instance
-from adg_pipeline.resources.store import Store
+from adg_pipeline.cli.main import main
+from adg_pipeline.orchestration.instance import open_instance
+from adg_pipeline.store import Store
 
 # Short answers and few bins, so that a run takes seconds; otherwise the defaults.
 SMALL: dict[str, dict[str, Any]] = {

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adg_pipeline.models.backbones import resolve_backbone
+from adg_pipeline.models.devices import pick_device
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.embedders import HiddenStateEmbedder, SentenceTransformerEmbedder
 from adg_pipeline.resources.embedders.token_weights import token_weight
-from adg_pipeline.resources.models import load_tokenizer, pick_device, resolve_backbone
 from benchmarks.result import Result, arguments, best_seconds, report
 
 INSTRUCTIONS, ANSWERS = 200, 5

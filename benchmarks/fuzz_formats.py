@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.formats import streams
 from adg_pipeline.formats.convert import PoolFileError, convert
 from adg_pipeline.formats.split import add_to_pool
+from adg_pipeline.settings.sections import RawPoolConfig
 
 RECORDS = 60
 SECONDS_PER_MUTATION = 5  # of this process's own time, so that a busy machine doesn't fail it

@@ -13,17 +13,17 @@ from itertools import islice
 import dagster as dg
 
 from adg_pipeline.assets import generations
-from adg_pipeline.config import GenerationConfig, RawPoolConfig
 from adg_pipeline.demo.pool import pool_records
 from adg_pipeline.formats.convert import convert
-from adg_pipeline.provenance import make_provenance
-from adg_pipeline.recipes import raw_pool_recipe
+from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.lineage.recipes import raw_pool_recipe
 from adg_pipeline.resources.factories import GeneratorFactory
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
 from adg_pipeline.resources.generators.factory import open_generator
-from adg_pipeline.resources.gpu_leases import GpuLeaseResource
-from adg_pipeline.resources.store import Store
-from adg_pipeline.resources.store.tables import PROVENANCE_KEY
+from adg_pipeline.settings.sections import GenerationConfig, RawPoolConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import make_provenance
+from adg_pipeline.store.tables import PROVENANCE_KEY
 from benchmarks.result import Result, arguments, report
 
 EXAMPLES, SHARD, REPEATS = 500, "bench", 3

@@ -40,8 +40,8 @@ def write_array(path: Path, size: int) -> int:
 
 
 def convert_here(path: Path) -> None:
-    from adg_pipeline.config import RawPoolConfig
     from adg_pipeline.formats.convert import convert
+    from adg_pipeline.settings.sections import RawPoolConfig
 
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     started, cpu = time.perf_counter(), time.process_time()

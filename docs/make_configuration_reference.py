@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the sections of `adg_pipeline.config`. Run it as a script."""
+"""Writes docs/configuration.md from the sections of `adg_pipeline.settings.sections`. Run it as a script."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from adg_pipeline.settings import ASSET_SECTIONS, Settings
+from adg_pipeline.settings.loading import ASSET_SECTIONS, Settings
 
 TARGET = Path(__file__).with_name("configuration.md")
 
@@ -20,7 +20,7 @@ ENGINE_RECIPE = {"generations.vllm.batch_invariant", "generations.endpoint.model
 
 INTRODUCTION = """# Configuration
 
-<!-- Made by `python docs/make_configuration_reference.py`: change adg_pipeline/config.py, not this page. -->
+<!-- Made by `python docs/make_configuration_reference.py`: change adg_pipeline/settings/sections.py, not this page. -->
 
 Settings are read from `adg.yaml` in the working directory, or from the file that `$ADG_CONFIG` names. Every setting has a
 default, so the file may hold only what you change, or be missing. Any of them can be given for one command:

@@ -11,7 +11,8 @@ A clean split of the answers in two camps also lies on one line, so I = 0 there 
 maximum. The diagnostics (effective rank, modes, share of the largest mode) tell the two apart.
 
 All arithmetic is in float64 and never leaves the K×K Gram matrices, whatever the dimension of the vectors: rounding
-stays near 1e-15, far below the decimals that scores are kept to, so that ranks don't depend on the machine.
+stays near 1e-15, far below the decimals that scores are kept to, so that ranks don't depend on the machine. The paper's
+released code rounds unit vectors and their products to float32, so its anisotropy is off by up to 1e-7 / D.
 """
 
 import os
@@ -19,7 +20,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,11 +33,7 @@ CACHE_BYTES = 2**22  # vectors are converted to float64 in pieces of this size, 
 JACOBI_LIMIT = 7  # below this size, rotating all rows' matrices at once beats LAPACK one by one
 MOST_ROWS_NEED, MOST_SWEEPS = 4, 16  # sweeps: cyclic Jacobi converges quadratically, a few rows need more than others
 SMALLEST = 1e-300  # keeps 0 / 0 out of a rotation that has nothing to do
-NEAR_EQUAL = 0.05  # below this dispersion the released code's float32 moves anisotropy by more than 1e-6
 NORM_EPSILON = 1e-12  # added to norms by the released code, so that a zero vector stays zero
-
-
-Arithmetic = Literal["auto", "double", "released"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,6 @@ def answer_divergence(
     *,
     noise_floor: float = 1e-9,
     mode_distance: float = 0.3,
-    arithmetic: Arithmetic = "auto",
     threads: int | None = None,
 ) -> Divergence:
     """Dispersion, anisotropy and diagnostics of each row's K answer vectors.
@@ -85,10 +80,6 @@ def answer_divergence(
         noise_floor: a dispersion below this is rounding of equal answers: dispersion, anisotropy and effective rank
             are then exactly 0.
         mode_distance: answers nearer than this (Euclidean, between unit vectors) belong to one mode.
-        arithmetic: "double"; or "released", which rounds unit vectors and their products to float32 as the released
-            code does, whose anisotropy is thereby off by up to 1e-7 / D; or "auto": double, but as released for
-            float32 rows of near-equal answers (D < 0.05). Only there do the two differ by more than 1e-6, and there
-            float32 vectors say no more: so results agree with published ones at the speed of double.
         threads: threads to use; as many as there are cores if None. The result doesn't depend on it.
 
     Nothing is rounded (see `Divergence.rounded`). Memory beyond the input and the result is a few MB per thread.
@@ -100,8 +91,6 @@ def answer_divergence(
     if vectors.ndim != 3 or vectors.shape[1] < 2:
         raise ValueError(f"answers must have shape (N, K, d) with K of at least 2, not {vectors.shape}")
     rows, k, _ = vectors.shape
-    unit_gram = _released_cosines if arithmetic == "released" else _cosines
-    as_released = arithmetic == "auto" and vectors.dtype == np.float32
     out = Divergence(
         dispersion=np.empty(rows),
         anisotropy=np.empty(rows),
@@ -113,14 +102,10 @@ def answer_divergence(
 
     def fill(block: slice) -> None:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            cosines = unit_gram(vectors[block])
+            cosines = _cosines(vectors[block])
             out.valid[block] = np.isfinite(cosines).all(axis=(0, 1))
             spread = _spread(cosines)
             total = np.trace(spread)
-            near = (total / k >= noise_floor) & (total / k < NEAR_EQUAL)
-            if as_released and near.any():
-                spread[:, :, near] = _spread(_released_cosines(vectors[block][near]))
-                total = np.trace(spread)
             none = total / k < noise_floor
             out.dispersion[block] = np.where(none, 0.0, np.clip(total / k, 0.0, 1.0))
             out.effective_rank[block] = np.where(none, 0.0, total**2 / (spread**2).sum(axis=(0, 1)))
@@ -176,14 +161,6 @@ def _cosines(vectors: NDArray[np.generic]) -> Floats:
     cosines /= norms[:, None]
     cosines /= norms[None, :]
     return cosines
-
-
-def _released_cosines(vectors: NDArray[np.generic]) -> Floats:
-    """The same as the released code rounds it: norms and products in float32, by the same BLAS routines."""
-    single = vectors.astype(np.float32)
-    single /= (np.sqrt(np.vecdot(single, single)) + np.float32(NORM_EPSILON))[..., None]
-    gram = np.matmul(single, single.swapaxes(1, 2))
-    return np.ascontiguousarray(gram.transpose(1, 2, 0), dtype=np.float64)
 
 
 def _spread(cosines: Floats) -> Floats:

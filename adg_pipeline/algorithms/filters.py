@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from adg_pipeline.config import SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 
 REASONS: Mapping[str, str] = {
     "unscored": "its answers are missing or could not be embedded",

@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from adg_pipeline import metadata
+from adg_pipeline import report
 from adg_pipeline.algorithms.bins import (
     assign,
     bin_count,
@@ -17,15 +17,15 @@ from adg_pipeline.algorithms.bins import (
     mean_squared_distance,
     refit_reason,
 )
-from adg_pipeline.compute import SELECTION_POOL
-from adg_pipeline.config import BinConfig
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.plan import SelectionInputs, selection_inputs
-from adg_pipeline.provenance import digest
-from adg_pipeline.recipes import CODE_VERSIONS
-from adg_pipeline.resources.store import Store
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.lineage.recipes import CODE_VERSIONS
+from adg_pipeline.lineage.states import SelectionInputs, selection_inputs
+from adg_pipeline.orchestration.compute import SELECTION_POOL
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import BinConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import digest
 
 DESCRIPTION = """Bins of alike instructions: k-means over their embeddings.
 
@@ -57,12 +57,12 @@ def build(defaults: BinConfig) -> dg.AssetsDefinition:
         if before is not None and before["made_from"] == made_from and not config.refit:
             context.log.info("semantic_bins: up to date, nothing computed")
             sizes = store.bins.assignments().group_by("bin").len()["len"].to_numpy()
-            return dg.MaterializeResult(metadata=metadata.bins(before["fit"], sizes))
+            return dg.MaterializeResult(metadata=report.bins(before["fit"], sizes))
         binned = _bin(context, store, config, inputs, before)
         manifest = {"made_from": made_from, "recipe": config.recipe(), "fit": binned.fit}
         store.bins.publish(binned.centroids, binned.assignments, manifest)
         sizes = np.bincount(binned.assignments["bin"].to_numpy(), minlength=len(binned.centroids))
-        return dg.MaterializeResult(metadata=metadata.bins(binned.fit, sizes))
+        return dg.MaterializeResult(metadata=report.bins(binned.fit, sizes))
 
     return semantic_bins
 

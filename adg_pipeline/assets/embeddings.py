@@ -7,21 +7,21 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from adg_pipeline import metadata
+from adg_pipeline import report
 from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
-from adg_pipeline.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
-from adg_pipeline.config import EmbeddingConfig
 from adg_pipeline.errors import ShardFault
-from adg_pipeline.partitions import pool_shards
+from adg_pipeline.lineage.recipes import CODE_VERSIONS, answer_embeddings_recipe, instruction_embeddings_recipe
+from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
+from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
-from adg_pipeline.provenance import Provenance, make_provenance
-from adg_pipeline.recipes import CODE_VERSIONS, answer_embeddings_recipe, instruction_embeddings_recipe
 from adg_pipeline.resources.embedders import Embedder
 from adg_pipeline.resources.factories import EmbedderFactory
-from adg_pipeline.resources.store import Store
-from adg_pipeline.resources.store.vectors import vector_batch
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import EmbeddingConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Provenance, make_provenance
+from adg_pipeline.store.vectors import vector_batch
 
 # Examples embedded and written at a time: bounds memory, and gives the embedder enough to sort by length.
 BATCH = 512
@@ -50,7 +50,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
         group_name="divergence",
         kinds={"lancedb", "huggingface"},
         owners=["team:ml"],
-        metadata={"dagster/column_schema": metadata.VECTOR_COLUMNS},
+        metadata={"dagster/column_schema": report.VECTOR_COLUMNS},
     )
     def answer_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
         config = stage_config(EmbeddingConfig, context)
@@ -66,7 +66,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
             return _embed(store, task, opened(), texts, config.max_failed_share, progress)
 
         with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
-            materialize_shards(context, store, plan, compute, metadata.vectors)
+            materialize_shards(context, store, plan, compute, report.vectors)
 
     @dg.asset(
         description=INSTRUCTIONS_DESCRIPTION,
@@ -81,7 +81,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
         group_name="pool",
         kinds={"lancedb", "huggingface"},
         owners=["team:ml"],
-        metadata={"dagster/column_schema": metadata.VECTOR_COLUMNS},
+        metadata={"dagster/column_schema": report.VECTOR_COLUMNS},
     )
     def instruction_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
         config = stage_config(EmbeddingConfig, context)
@@ -97,7 +97,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
             return _embed(store, task, opened(), raw, config.max_failed_share, progress)
 
         with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
-            materialize_shards(context, store, plan, compute, metadata.vectors)
+            materialize_shards(context, store, plan, compute, report.vectors)
 
     return [answer_embeddings, instruction_embeddings]
 

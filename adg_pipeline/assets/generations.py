@@ -4,21 +4,21 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 
-from adg_pipeline import metadata
+from adg_pipeline import report
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
-from adg_pipeline.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.errors import ShardFault
-from adg_pipeline.partitions import pool_shards
+from adg_pipeline.lineage.recipes import CODE_VERSIONS, generations_recipe
+from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
+from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
-from adg_pipeline.provenance import Provenance, make_provenance
-from adg_pipeline.recipes import CODE_VERSIONS, generations_recipe
 from adg_pipeline.resources.factories import GeneratorFactory
 from adg_pipeline.resources.generators.base import Generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import TooManyFailures, generate_shard
-from adg_pipeline.resources.store import Store
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import GenerationConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Provenance, make_provenance
 
 DESCRIPTION = """K answers per instruction, drawn hot from the backbone that is to be tuned.
 
@@ -41,7 +41,7 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
         group_name="divergence",
         kinds={"vllm", "parquet"},
         owners=["team:ml"],
-        metadata={"dagster/column_schema": metadata.GENERATIONS_COLUMNS},
+        metadata={"dagster/column_schema": report.GENERATIONS_COLUMNS},
     )
     def generations(context: dg.AssetExecutionContext, store: Store, generators: GeneratorFactory) -> None:
         config = stage_config(GenerationConfig, context)
@@ -54,7 +54,7 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
             return _generate(context, store, opened(), config, task)
 
         with OpenedOnce[Generator](lambda: generators.open(config)) as opened:
-            materialize_shards(context, store, plan, compute, lambda stored: metadata.generations(store, stored))
+            materialize_shards(context, store, plan, compute, lambda stored: report.generations(store, stored))
 
     return generations
 

@@ -2,20 +2,20 @@
 
 import dagster as dg
 
-from adg_pipeline import metadata
+from adg_pipeline import report
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
-from adg_pipeline.compute import SHARD_RETRIES
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.formats.convert import ConversionSummary, convert
 from adg_pipeline.formats.shards import file_version, list_shards
-from adg_pipeline.partitions import pool_shards
+from adg_pipeline.lineage.recipes import CODE_VERSIONS, raw_pool_recipe
+from adg_pipeline.orchestration.compute import SHARD_RETRIES
+from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
-from adg_pipeline.provenance import Provenance, make_provenance
-from adg_pipeline.recipes import CODE_VERSIONS, raw_pool_recipe
-from adg_pipeline.resources.store import Store
-from adg_pipeline.resources.store.tables import PROVENANCE_KEY
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import RawPoolConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Provenance, make_provenance
+from adg_pipeline.store.tables import PROVENANCE_KEY
 
 DESCRIPTION = """A file of the pool directory in one canonical schema.
 
@@ -35,7 +35,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
         group_name="pool",
         kinds={"polars", "parquet"},
         owners=["team:data"],
-        metadata={"dagster/column_schema": metadata.RAW_POOL_COLUMNS},
+        metadata={"dagster/column_schema": report.RAW_POOL_COLUMNS},
     )
     def raw_pool(context: dg.AssetExecutionContext, store: Store) -> None:
         config = stage_config(RawPoolConfig, context)
@@ -82,6 +82,6 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
             )
             return stored[0]
 
-        materialize_shards(context, store, plan, compute, lambda stored: metadata.raw_pool(store, stored))
+        materialize_shards(context, store, plan, compute, lambda stored: report.raw_pool(store, stored))
 
     return raw_pool

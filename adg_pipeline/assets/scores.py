@@ -6,17 +6,17 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from adg_pipeline import metadata
+from adg_pipeline import report
 from adg_pipeline.algorithms.divergence import answer_divergence
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
-from adg_pipeline.compute import SHARD_RETRIES
-from adg_pipeline.config import ScoreConfig
 from adg_pipeline.errors import StoreError
-from adg_pipeline.partitions import pool_shards
-from adg_pipeline.provenance import Provenance, make_provenance
-from adg_pipeline.recipes import CODE_VERSIONS, divergence_scores_recipe
-from adg_pipeline.resources.store import Store
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.lineage.recipes import CODE_VERSIONS, divergence_scores_recipe
+from adg_pipeline.orchestration.compute import SHARD_RETRIES
+from adg_pipeline.orchestration.partitions import pool_shards
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import ScoreConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Provenance, make_provenance
 
 DESCRIPTION = """How far apart (dispersion) and how multi-directional (anisotropy) each instruction's K answers lie.
 
@@ -40,7 +40,7 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
         group_name="divergence",
         kinds={"numpy", "parquet"},
         owners=["team:ml"],
-        metadata={"dagster/column_schema": metadata.SCORE_COLUMNS},
+        metadata={"dagster/column_schema": report.SCORE_COLUMNS},
     )
     def divergence_scores(context: dg.AssetExecutionContext, store: Store) -> None:
         config = stage_config(ScoreConfig, context)
@@ -63,7 +63,7 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
             store.write_table(table.to_arrow(), provenance)
             return provenance
 
-        materialize_shards(context, store, plan, compute, lambda stored: metadata.scores(store, stored))
+        materialize_shards(context, store, plan, compute, lambda stored: report.scores(store, stored))
 
     return divergence_scores
 

@@ -8,21 +8,21 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from adg_pipeline import metadata
+from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
-from adg_pipeline.budget import budget_fault, is_asked_for
-from adg_pipeline.compute import SELECTION_POOL
-from adg_pipeline.config import SelectionConfig
 from adg_pipeline.errors import StaleInputError
-from adg_pipeline.files import publish_directory
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.partitions import selectors
-from adg_pipeline.plan import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
-from adg_pipeline.recipes import CODE_VERSIONS
-from adg_pipeline.resources.store import Store
-from adg_pipeline.resources.store.selections import write_manifest
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.host.files import publish_directory
+from adg_pipeline.lineage.recipes import CODE_VERSIONS
+from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
+from adg_pipeline.orchestration.compute import SELECTION_POOL
+from adg_pipeline.orchestration.partitions import selectors
+from adg_pipeline.settings.budget import budget_fault, is_asked_for
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import SelectionConfig
+from adg_pipeline.store import Store
+from adg_pipeline.store.selections import write_manifest
 
 REPEATED = "the same example stands in another shard"
 CONFLICT = "the same id with other content stands elsewhere in the pool"
@@ -55,7 +55,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         group_name="selection",
         kinds={"polars", "parquet"},
         owners=["team:ml"],
-        metadata={"dagster/column_schema": metadata.SUBSET_COLUMNS},
+        metadata={"dagster/column_schema": report.SUBSET_COLUMNS},
     )
     def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         config = stage_config(SelectionConfig, context)
@@ -175,7 +175,7 @@ def _subset(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
             f"{chosen.height - subset.height} selected examples are no longer in raw_pool: materialise divergence_scores "
             "again for the shards that changed, then select"
         )
-    columns = [column.name for column in metadata.SUBSET_COLUMNS.columns]
+    columns = [column.name for column in report.SUBSET_COLUMNS.columns]
     return subset.select(columns)
 
 
@@ -263,5 +263,5 @@ def _result(store: Store, selector: str, manifest: dict[str, Any], config: Selec
     directory = store.selection_dir(selector)
     ranking = pl.read_parquet(directory / "ranking.parquet", glob=False)
     subset = pl.read_parquet(directory / "subset.parquet", glob=False)
-    shown = metadata.selection(manifest, ranking, subset, config.weight)
+    shown = report.selection(manifest, ranking, subset, config.weight)
     return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(directory)), **shown})

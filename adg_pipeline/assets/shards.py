@@ -16,11 +16,11 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 
 from adg_pipeline.errors import PipelineError, ShardFault, StoreError
-from adg_pipeline.provenance import Provenance, Recipe
-from adg_pipeline.resources.store import Store
+from adg_pipeline.orchestration.runs import STOPPED
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Provenance, Recipe
 
 T = TypeVar("T")
-STOPPED = "stopped by a signal; what was finished is kept"
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,17 @@
 
 import dagster as dg
 
-from adg_pipeline import metadata
-from adg_pipeline.compute import GPU_OP_TAGS, GPU_POOL
-from adg_pipeline.config import GenerationConfig, TrainingConfig
+from adg_pipeline import report
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.partitions import selectors
-from adg_pipeline.recipes import CODE_VERSIONS
-from adg_pipeline.resources.gpu_leases import GpuLeaseResource
-from adg_pipeline.resources.models import resolve_backbone
-from adg_pipeline.resources.store import Store
+from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.lineage.recipes import CODE_VERSIONS
+from adg_pipeline.models.backbones import resolve_backbone
+from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
+from adg_pipeline.orchestration.partitions import selectors
 from adg_pipeline.resources.trainer import plan_training, train
-from adg_pipeline.settings import launchpad_schema, stage_config
+from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.sections import GenerationConfig, TrainingConfig
+from adg_pipeline.store import Store
 
 DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a process of its own, loss on the answer only.
 
@@ -55,6 +55,6 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
         )
         with gpus.lease(config.processes) as devices:
             result = train(context, job, devices=devices or None)
-        return dg.MaterializeResult(metadata=metadata.checkpoint(result))
+        return dg.MaterializeResult(metadata=report.checkpoint(result))
 
     return finetuned_checkpoint

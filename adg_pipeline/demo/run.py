@@ -11,9 +11,9 @@ from adg_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from adg_pipeline.demo.evaluate import SkillAccuracy
-    from adg_pipeline.resources.store import Store
-    from adg_pipeline.runner import RunReport
-    from adg_pipeline.settings import Settings
+    from adg_pipeline.orchestration.runner import RunReport
+    from adg_pipeline.settings.loading import Settings
+    from adg_pipeline.store import Store
 
 SHARDS, ROWS_PER_SHARD = 4, 400
 SEEDS = (0, 1, 2)
@@ -35,11 +35,11 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
     from adg_pipeline.demo.evaluate import evaluate, held_out_questions
     from adg_pipeline.demo.pool import write_pool
     from adg_pipeline.demo.report import DemoReport, count, count_sources, render
-    from adg_pipeline.instance import open_instance
-    from adg_pipeline.resources.models import resolve_backbone
-    from adg_pipeline.resources.store import Store
-    from adg_pipeline.runner import Runner, RunReport
-    from adg_pipeline.settings import load_settings
+    from adg_pipeline.models.backbones import resolve_backbone
+    from adg_pipeline.orchestration.instance import open_instance
+    from adg_pipeline.orchestration.runner import Runner, RunReport
+    from adg_pipeline.settings.loading import load_settings
+    from adg_pipeline.store import Store
 
     settings = load_settings()
     store = Store(data_dir=os.environ["ADG_DATA_DIR"])

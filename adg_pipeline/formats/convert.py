@@ -5,9 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adg_pipeline.config import PoolFormat, RawPoolConfig
-from adg_pipeline.disk import disk_faults
-from adg_pipeline.files import staging_directory
 from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError
 from adg_pipeline.formats.examples import read_examples
 from adg_pipeline.formats.layout import EXPECTED, detect_layout, max_record_bytes
@@ -18,7 +15,10 @@ from adg_pipeline.formats.shards import source_name
 from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.streams import Compression
 from adg_pipeline.formats.table import TableWriter, drop_rows
+from adg_pipeline.host.disk import disk_faults
+from adg_pipeline.host.files import staging_directory
 from adg_pipeline.progress import Progress
+from adg_pipeline.settings.sections import PoolFormat, RawPoolConfig
 
 __all__ = ["ConversionSummary", "PoolFileChanged", "PoolFileError", "convert"]
 

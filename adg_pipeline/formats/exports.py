@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import pyarrow.parquet as pq
 
 from adg_pipeline.algorithms.prompts import user_turn
-from adg_pipeline.files import write_atomically
 from adg_pipeline.formats.staging import copy_in_place
+from adg_pipeline.host.files import write_atomically
 
 ExportFormat = Literal["alpaca", "messages", "parquet", "llamafactory"]
 DATASET_NAME = "adg_subset"

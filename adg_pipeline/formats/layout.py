@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from adg_pipeline.config import PoolFormat, RawPoolConfig
 from adg_pipeline.formats.errors import PoolFileError, Unusable
 from adg_pipeline.formats.fields import keys_of
 from adg_pipeline.formats.rows import Container, read_rows
 from adg_pipeline.formats.shapes import expected_shapes, shape_of
 from adg_pipeline.formats.streams import Compression, StreamBroken, compression_of, first_bytes, read_chunks
+from adg_pipeline.settings.sections import PoolFormat, RawPoolConfig
 
 # Records that vote on the shape, and the bytes of them that are read for it.
 PEEK_RECORDS = 100

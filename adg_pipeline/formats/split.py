@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from adg_pipeline.config import RawPoolConfig
-from adg_pipeline.files import staging_directory
 from adg_pipeline.formats.convert import ConversionSummary, convert
 from adg_pipeline.formats.errors import PoolFileChanged, ShardConflict
 from adg_pipeline.formats.shards import (
@@ -24,7 +22,9 @@ from adg_pipeline.formats.shards import (
 )
 from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.table import read_groups
+from adg_pipeline.host.files import staging_directory
 from adg_pipeline.progress import Progress
+from adg_pipeline.settings.sections import RawPoolConfig
 
 __all__ = [
     "PoolListing",

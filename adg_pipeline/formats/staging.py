@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from adg_pipeline.files import write_atomically
+from adg_pipeline.host.files import write_atomically
 
 
 def put_in_place(staged: Path, target: Path) -> None:

@@ -1,1 +1,1 @@
-"""."""
+"""What has a lifetime: generators, embedders, the trainer, and the factories that open them."""

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from adg_pipeline.config import EmbeddingConfig, GenerationConfig
+from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.resources.embedders import Embedder, open_embedder
 from adg_pipeline.resources.generators.base import Generator
 from adg_pipeline.resources.generators.factory import open_generator
-from adg_pipeline.resources.gpu_leases import GpuLeaseResource
+from adg_pipeline.settings.sections import EmbeddingConfig, GenerationConfig
 
 
 class GeneratorFactory(dg.ConfigurableResource):

@@ -3,7 +3,7 @@
 import polars as pl
 
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
-from adg_pipeline.config import SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 
 GOOD = {"dispersion": 0.2, "anisotropy": 0.5, "empty_answers": 0, "distinct_answers": 5, "output_chars": 100}
 

@@ -15,7 +15,7 @@ from adg_pipeline.algorithms.divergence import adg_score
 from adg_pipeline.algorithms.quotas import largest_remainder
 from adg_pipeline.algorithms.selection import Rank, rank_table, select
 from adg_pipeline.algorithms.selectors import SELECTORS, selector
-from adg_pipeline.config import SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 
 # Few bins and few distinct scores: ties everywhere.
 pools = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=60)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adg_pipeline.resources.store.vectors import TABLES
+from adg_pipeline.store.vectors import TABLES
 from adg_pipeline_tests.workbench import Workbench, records
 
 MIB = 2**20

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adg_pipeline.runner import Runner, RunReport
-from adg_pipeline.settings import load_settings
+from adg_pipeline.orchestration.runner import Runner, RunReport
+from adg_pipeline.settings.loading import load_settings
 from adg_pipeline_tests.workbench import Workbench, records
 
 

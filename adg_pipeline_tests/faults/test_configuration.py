@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from adg_pipeline.definitions import build_defs
-from adg_pipeline.settings import load_settings
+from adg_pipeline.settings.loading import load_settings
 from adg_pipeline_tests.workbench import Output, Workbench, records
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adg_pipeline.plan import SHARD_ASSETS
-from adg_pipeline.resources.store.vectors import TABLES
+from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.store.vectors import TABLES
 from adg_pipeline_tests.faults.conftest import good_files, place_of
 from adg_pipeline_tests.workbench import Workbench, records
 
@@ -116,8 +116,8 @@ def test_a_vector_table_that_is_damaged_while_it_is_needed_is_named_by_the_step(
     damaged: Workbench, finished: Workbench, harm: object, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Met by a run from the page or a sensor, which doesn't look at the tables beforehand."""
-    from adg_pipeline.runner import Runner
-    from adg_pipeline.settings import load_settings
+    from adg_pipeline.orchestration.runner import Runner
+    from adg_pipeline.settings.loading import load_settings
 
     path = place_of(damaged, "answer_embeddings", "b")
     place_of(damaged, "divergence_scores", "b").unlink()

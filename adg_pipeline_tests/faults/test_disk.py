@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adg_pipeline.plan import SHARD_ASSETS
+from adg_pipeline.lineage.states import SHARD_ASSETS
 from adg_pipeline_tests.faults.conftest import SmallDisk, contents, forget, good_files, place_of
 from adg_pipeline_tests.workbench import Workbench, records
 

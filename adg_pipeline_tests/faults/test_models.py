@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from adg_pipeline.resources.models import EMBEDDED_FOLDER
+from adg_pipeline.models.backbones import EMBEDDED_FOLDER
 from adg_pipeline_tests.resources.generators import faulty_server
 from adg_pipeline_tests.resources.generators.faulty_server import Handler
 from adg_pipeline_tests.workbench import Workbench, records
@@ -235,7 +235,7 @@ def test_an_instruction_that_can_not_be_embedded_leaves_out_its_example_only(ben
 def test_an_example_without_bin_is_told_from_one_whose_answers_failed(bench: Workbench) -> None:
     """Here the answers have vectors, only the instruction has none."""
     from adg_pipeline.assets.selection import UNBINNED, _rank
-    from adg_pipeline.config import SelectionConfig
+    from adg_pipeline.settings.sections import SelectionConfig
 
     candidates = pl.DataFrame(
         {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.formats.convert import ConversionSummary, convert
+from adg_pipeline.settings.sections import RawPoolConfig
 
 
 @dataclass(frozen=True)

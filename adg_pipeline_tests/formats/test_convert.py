@@ -7,9 +7,9 @@ import tracemalloc
 import pyarrow.parquet as pq
 import pytest
 
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.formats.convert import PoolFileChanged, PoolFileError, convert
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
+from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline_tests.formats.reading import alpaca, convert_file
 
 TURNS = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}] * 2

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.formats.convert import convert
 from adg_pipeline.formats.exports import export_subset
+from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline_tests.formats.reading import alpaca, convert_file
 
 RECORDS = [

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.formats.convert import PoolFileError
+from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline_tests.formats.reading import alpaca, convert_bytes, convert_records
 
 

@@ -6,8 +6,8 @@ import json
 import pytest
 import zstandard
 
-from adg_pipeline.config import RawPoolConfig
 from adg_pipeline.formats.convert import PoolFileError
+from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline_tests.formats.reading import alpaca, convert_bytes, convert_records
 
 ARRAY = json.dumps([alpaca("Größe?", "数据 🙂\r\nja"), alpaca("b"), alpaca("c")], ensure_ascii=False)

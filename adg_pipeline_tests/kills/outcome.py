@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from adg_pipeline.runs import IN_FLIGHT
+from adg_pipeline.orchestration.runs import IN_FLIGHT
 from adg_pipeline_tests.workbench import Workbench
 
 TABLES = ("raw_pool", "generations", "divergence_scores")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from adg_pipeline.config import GenerationConfig, VllmOptions
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
 from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, GeneratorError
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import generate_shard
+from adg_pipeline.settings.sections import GenerationConfig, VllmOptions
 
 CONFIG = GenerationConfig(
     engine="vllm",

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from adg_pipeline.config import EndpointOptions, GenerationConfig
+from adg_pipeline.models.backbones import EMBEDDED_FOLDER
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator, GeneratorError
 from adg_pipeline.resources.generators.factory import open_generator
-from adg_pipeline.resources.models import EMBEDDED_FOLDER
+from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
 
 KEY = "test-key"
 

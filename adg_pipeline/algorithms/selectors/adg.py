@@ -4,7 +4,7 @@ import polars as pl
 
 from adg_pipeline.algorithms.divergence import adg_score
 from adg_pipeline.algorithms.selection import rank_table
-from adg_pipeline.config import SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 
 
 def select(candidates: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:

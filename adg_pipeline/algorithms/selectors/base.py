@@ -4,7 +4,7 @@ from typing import Protocol
 
 import polars as pl
 
-from adg_pipeline.config import SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 
 
 class Selector(Protocol):

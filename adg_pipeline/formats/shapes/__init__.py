@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from adg_pipeline.config import PoolFormat
 from adg_pipeline.formats.errors import Unusable
 from adg_pipeline.formats.shapes import (
     alpaca,
@@ -19,6 +18,7 @@ from adg_pipeline.formats.shapes import (
     sharegpt,
 )
 from adg_pipeline.formats.shapes.draft import Draft
+from adg_pipeline.settings.sections import PoolFormat
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@
 hidden states. Model libraries are imported when a model is loaded, not before.
 """
 
-from adg_pipeline.config import EmbeddingConfig
 from adg_pipeline.resources.embedders.base import Embedder
 from adg_pipeline.resources.embedders.hidden_state import HiddenStateEmbedder
 from adg_pipeline.resources.embedders.sentence_transformer import SentenceTransformerEmbedder
+from adg_pipeline.settings.sections import EmbeddingConfig
 
 
 def open_embedder(config: EmbeddingConfig, backbone: str, backbone_revision: str | None = None) -> Embedder:

@@ -11,6 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from adg_pipeline.models.backbones import loading_revision, resolve_backbone
+from adg_pipeline.models.devices import pick_device
+from adg_pipeline.models.fingerprints import model_fingerprint
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.embedders.base import (
     Embedder,
     EmbedderError,
@@ -20,13 +24,6 @@ from adg_pipeline.resources.embedders.base import (
     free_gpu_memory,
 )
 from adg_pipeline.resources.embedders.token_weights import TokenWeights
-from adg_pipeline.resources.models import (
-    load_tokenizer,
-    loading_revision,
-    model_fingerprint,
-    pick_device,
-    resolve_backbone,
-)
 
 logger = logging.getLogger(__name__)
 

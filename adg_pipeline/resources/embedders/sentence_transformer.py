@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from adg_pipeline.models.backbones import loading_revision, resolve_backbone
+from adg_pipeline.models.devices import pick_device
+from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.resources.embedders.base import (
     Embedder,
     Vectors,
@@ -14,7 +17,6 @@ from adg_pipeline.resources.embedders.base import (
     embed_distinct,
     free_gpu_memory,
 )
-from adg_pipeline.resources.models import loading_revision, model_fingerprint, pick_device, resolve_backbone
 
 PACKAGED = "all-MiniLM-L6-v2"
 

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from adg_pipeline.algorithms.prompts import Message, MissingChatTemplate, render_prompt, require_chat_template
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.errors import PipelineError
+from adg_pipeline.settings.sections import GenerationConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Generator(ABC):
 
     def __init__(self, config: GenerationConfig) -> None:
         self.config = config
-        #: What identifies the model (`adg_pipeline.resources.models.model_fingerprint`).
+        #: What identifies the model (`adg_pipeline.models.backbones.model_fingerprint`).
         self.fingerprint: Mapping[str, str | None] = {}
 
     @abstractmethod

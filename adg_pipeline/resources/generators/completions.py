@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.resources.generators.base import (
     Answer,
     AnswerError,
@@ -13,6 +12,7 @@ from adg_pipeline.resources.generators.base import (
     GeneratorUnreachable,
 )
 from adg_pipeline.resources.generators.transport import GaveUp, Refusal, Transient, Transport
+from adg_pipeline.settings.sections import GenerationConfig
 
 _TOO_LONG = re.compile(r"context[ _](length|size|window)|maximum model length|prompt is too long", re.IGNORECASE)
 _UNKNOWN_FIELD = re.compile(

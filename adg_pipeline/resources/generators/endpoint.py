@@ -10,18 +10,13 @@ from pathlib import Path
 import httpx
 from anyio.from_thread import start_blocking_portal
 
-from adg_pipeline.config import GenerationConfig
+from adg_pipeline.models.backbones import EMBEDDED, ModelNotFound, context_length, resolve_backbone
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.generators.base import AnswerRequest, Generator, GeneratorError, Outcome
 from adg_pipeline.resources.generators.completions import CompletionsApi, served_models
 from adg_pipeline.resources.generators.retry import RetryPolicy
 from adg_pipeline.resources.generators.transport import Transport
-from adg_pipeline.resources.models import (
-    EMBEDDED,
-    ModelNotFound,
-    context_length,
-    load_tokenizer,
-    resolve_backbone,
-)
+from adg_pipeline.settings.sections import GenerationConfig
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The generator that a configuration names."""
 
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.resources.generators.base import Generator
+from adg_pipeline.settings.sections import GenerationConfig
 
 
 def open_generator(config: GenerationConfig) -> Generator:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from adg_pipeline.disk import disk_faults
+from adg_pipeline.host.disk import disk_faults
 from adg_pipeline.resources.generators.base import Answer
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from adg_pipeline.algorithms.prompts import PromptError
 from adg_pipeline.algorithms.seeds import request_id, sample_seed
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.schema import FAILED, GENERATIONS_SCHEMA, OK, PROMPT_TOO_LONG
+from adg_pipeline.settings.sections import GenerationConfig
 
 _SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "dtype")
 

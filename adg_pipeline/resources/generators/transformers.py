@@ -6,20 +6,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adg_pipeline.config import GenerationConfig
+from adg_pipeline.models.backbones import context_length, loading_revision, resolve_backbone
+from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, pick_device
+from adg_pipeline.models.fingerprints import model_fingerprint
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome
 from adg_pipeline.resources.generators.decoding import Sampling, decode_batch
 from adg_pipeline.resources.generators.interleave import interleave
-from adg_pipeline.resources.models import (
-    SMALL_MODEL_PARAMETERS,
-    choose_dtype,
-    context_length,
-    load_tokenizer,
-    loading_revision,
-    model_fingerprint,
-    pick_device,
-    resolve_backbone,
-)
+from adg_pipeline.settings.sections import GenerationConfig
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from adg_pipeline.config import EndpointOptions
 from adg_pipeline.resources.generators.aimd import AdaptiveLimit
 from adg_pipeline.resources.generators.retry import RetryPolicy, retry_after_seconds
+from adg_pipeline.settings.sections import EndpointOptions
 
 T = TypeVar("T")
 

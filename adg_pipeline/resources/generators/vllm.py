@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adg_pipeline.config import GenerationConfig
+from adg_pipeline.models.backbones import loading_revision, resolve_backbone
+from adg_pipeline.models.fingerprints import model_fingerprint
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.generators.base import (
     Answer,
     AnswerError,
@@ -14,7 +16,7 @@ from adg_pipeline.resources.generators.base import (
     GeneratorError,
     Outcome,
 )
-from adg_pipeline.resources.models import load_tokenizer, loading_revision, model_fingerprint, resolve_backbone
+from adg_pipeline.settings.sections import GenerationConfig
 
 # Without a GPU vLLM must run in this process, its cache must be told a size (GiB), and its threads must not be bound to
 # cores: bound, they came out 14 times slower where cores are shared.

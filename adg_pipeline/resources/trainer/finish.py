@@ -12,7 +12,8 @@ from peft import PeftModel
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from adg_pipeline.resources.models import load_tokenizer, loading_revision
+from adg_pipeline.models.backbones import loading_revision
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer.checkpoints import step_of
 from adg_pipeline.resources.trainer.examples import TokenizedExamples
 from adg_pipeline.resources.trainer.job import LOG, MANIFEST, TrainingJob, TrainingManifest

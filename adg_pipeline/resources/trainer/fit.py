@@ -14,12 +14,13 @@ from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from adg_pipeline.config import TrainingConfig
-from adg_pipeline.resources.models import load_tokenizer, loading_revision
+from adg_pipeline.models.backbones import loading_revision
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer.checkpoints import is_last, keep_only, newest_complete, step_of
 from adg_pipeline.resources.trainer.examples import TokenizedExamples
 from adg_pipeline.resources.trainer.job import LOG, TrainingJob
 from adg_pipeline.resources.trainer.progress import Progress
+from adg_pipeline.settings.sections import TrainingConfig
 
 Say = Callable[[str], None]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from adg_pipeline.config import Template, TrainingConfig
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.resources.models import model_fingerprint
+from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
+from adg_pipeline.settings.sections import Template, TrainingConfig
 
 MANIFEST = "training_manifest.json"
 LOG = "training_log.jsonl"

@@ -22,7 +22,7 @@ from dagster import (
     open_pipes_session,
 )
 
-from adg_pipeline.parent import PARENT
+from adg_pipeline.host.parent import PARENT
 from adg_pipeline.resources.trainer.checkpoints import newest_complete, step_of
 from adg_pipeline.resources.trainer.job import LOG, TrainingJob, TrainingManifest
 from adg_pipeline.resources.trainer.publish import published_manifest

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dagster_pipes import PipesDefaultContextLoader, PipesEnvVarParamsLoader, open_dagster_pipes
 
-from adg_pipeline.disk import disk_fault
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.file_lock import FileLock
-from adg_pipeline.parent import die_with_parent
-from adg_pipeline.resources.models import load_tokenizer
+from adg_pipeline.host.disk import disk_fault
+from adg_pipeline.host.file_locks import FileLock
+from adg_pipeline.host.parent import die_with_parent
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
 from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
 from adg_pipeline.resources.trainer.publish import delete_other_work, publish, repair

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from adg_pipeline.algorithms.divergence import answer_divergence
+from adg_pipeline.models.backbones import EMBEDDED_FOLDER
 from adg_pipeline.resources.embedders import HiddenStateEmbedder
 from adg_pipeline.resources.embedders.token_weights import token_weight
-from adg_pipeline.resources.models import EMBEDDED_FOLDER
 
 INSTRUCTIONS = ["Name a colour.", "Reverse: abc", "Add 12 and 7, then explain in one sentence what you did."]
 ANSWERS = [

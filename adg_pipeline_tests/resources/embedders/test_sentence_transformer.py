@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from adg_pipeline.config import EmbeddingConfig
 from adg_pipeline.resources.embedders import HiddenStateEmbedder, SentenceTransformerEmbedder, open_embedder
+from adg_pipeline.settings.sections import EmbeddingConfig
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from adg_pipeline.algorithms.seeds import sample_seed
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.resources.generators.base import AnswerRequest, Generator
+from adg_pipeline.settings.sections import GenerationConfig
 
 INSTRUCTIONS = [
     "Name three colours.",

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from adg_pipeline.config import EndpointOptions, GenerationConfig
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, GeneratorError
 from adg_pipeline.resources.generators.endpoint import EndpointGenerator
 from adg_pipeline.resources.generators.retry import RetryPolicy
+from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
 
 from . import faulty_server
 from .faulty_server import FaultyServer, answer, models, slow, status

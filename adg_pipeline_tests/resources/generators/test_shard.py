@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.schema import GENERATIONS_SCHEMA
 from adg_pipeline.resources.generators.shard import GenerationCounts, TooManyFailures, generate_shard
+from adg_pipeline.settings.sections import GenerationConfig
 
 from .scripted import ScriptedGenerator
 
@@ -177,7 +177,7 @@ CHILD = """
 import sys, torch
 from pathlib import Path
 import pyarrow.parquet as pq
-from adg_pipeline.config import GenerationConfig
+from adg_pipeline.settings.sections import GenerationConfig
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import generate_shard

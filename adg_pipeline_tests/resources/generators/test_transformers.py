@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from adg_pipeline.config import GenerationConfig
 from adg_pipeline.resources.generators import decoding
 from adg_pipeline.resources.generators import transformers as engine
 from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.sampling import draw_tokens, uniform_streams
+from adg_pipeline.settings.sections import GenerationConfig
 
 from .conftest import Requests
 

@@ -14,9 +14,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from adg_pipeline.config import Template, TrainingConfig
 from adg_pipeline.resources.trainer import TrainingJob, TrainingResult, plan_training, train
 from adg_pipeline.resources.trainer.checkpoints import newest_complete, step_of
+from adg_pipeline.settings.sections import Template, TrainingConfig
 
 MESSAGES = pyarrow.list_(pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())]))
 RECIPE = {"max_steps": 30, "learning_rate": 3e-3, "batch_size": 2, "gradient_accumulation": 2, "max_length": 400}

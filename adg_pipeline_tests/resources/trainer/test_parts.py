@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from adg_pipeline.resources.models import load_tokenizer
+from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer import TrainingJob
 from adg_pipeline.resources.trainer.checkpoints import keep_only, mark_complete, newest_complete
 from adg_pipeline.resources.trainer.examples import IGNORED, read_subset, subset_fingerprint, tokenize_examples
@@ -133,7 +133,7 @@ def test_publishing_replaces_the_whole_folder(tmp_path: Path) -> None:
 
 _CHILD = """
 import time
-from adg_pipeline.parent import die_with_parent
+from adg_pipeline.host.parent import die_with_parent
 die_with_parent()
 print("up", flush=True)
 time.sleep(60)

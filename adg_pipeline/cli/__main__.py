@@ -1,0 +1,3 @@
+from adg_pipeline.cli.main import main
+
+main()

@@ -1,0 +1,29 @@
+"""``adg explain``."""
+
+import json
+
+import click
+
+from adg_pipeline.cli.options import as_json, open_store
+from adg_pipeline.cli.output import shown
+
+
+@click.command()
+@click.argument("example_id")
+@click.option("--selector", default="adg", show_default=True)
+@as_json
+def explain(example_id: str, selector: str, as_json: bool) -> None:
+    """Why EXAMPLE_ID is in the subset or isn't: its record, answers, scores, bin, quota and origin."""
+    from adg_pipeline.lineage.explain import explain_example
+
+    explanation = explain_example(open_store(), example_id, selector)
+    if as_json:
+        click.echo(json.dumps(explanation, ensure_ascii=False))
+        return
+    for section, content in explanation.items():
+        if isinstance(content, dict):
+            click.echo(f"{section}:")
+            for key, value in content.items():
+                click.echo(f"  {key}: {shown(value)}")
+        else:
+            click.echo(f"{section}: {shown(content)}")

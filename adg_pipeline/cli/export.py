@@ -1,0 +1,30 @@
+"""``adg export``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adg_pipeline.cli.options import open_store
+
+
+@click.command()
+@click.option("--selector", default="adg", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    required=True,
+    type=click.Choice(["alpaca", "messages", "parquet", "llamafactory"]),
+    help="What the trainer reads.",
+)
+@click.option("--out", "out_dir", required=True, type=click.Path(file_okay=False, path_type=Path))
+def export(selector: str, format_: Any, out_dir: Path) -> None:
+    """Write a subset in the format of a trainer."""
+    from adg_pipeline.errors import PipelineError
+    from adg_pipeline.formats.exports import export_subset
+
+    subset = open_store().selection_dir(selector) / "subset.parquet"
+    if not subset.exists():
+        raise PipelineError(f"{subset}: no such subset; make it with `adg run --selector {selector}`")
+    for path in export_subset(subset, format_, out_dir):
+        click.echo(path)

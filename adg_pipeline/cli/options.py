@@ -1,0 +1,27 @@
+"""What commands share: options, and the store and settings that they name."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from adg_pipeline.settings.loading import Settings
+    from adg_pipeline.store import Store
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Override a setting of adg.yaml; repeatable."
+)
+
+
+def open_store() -> "Store":
+    from adg_pipeline.store import Store, default_data_dir
+
+    return Store(data_dir=default_data_dir())
+
+
+def read_settings(overrides: Sequence[str]) -> "Settings":
+    from adg_pipeline.settings.loading import load_settings
+
+    return load_settings(overrides=overrides)

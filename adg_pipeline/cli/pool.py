@@ -1,0 +1,75 @@
+"""``adg pool``: what lies in the pool directory."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adg_pipeline.cli.options import as_json, open_store, read_settings, set_option
+from adg_pipeline.cli.output import print_rows, say
+
+
+@click.group()
+def pool() -> None:
+    """The instruction pool: a directory of files, one shard each."""
+
+
+@pool.command("add")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--rows-per-shard", type=click.IntRange(min=1), help="Split into shards of this many examples.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only the first N examples of each file.")
+@set_option
+@as_json
+def pool_add(
+    files: Sequence[Path], rows_per_shard: int | None, limit: int | None, overrides: Sequence[str], as_json: bool
+) -> None:
+    """Add FILES to the pool. Adding the same file again changes nothing."""
+    from adg_pipeline.formats.split import add_to_pool
+    from adg_pipeline.progress import ProgressLog
+
+    store, settings = open_store(), read_settings(overrides)
+    added: list[Any] = []
+    for file in files:
+        progress = ProgressLog(say, str(file), "bytes")
+        written = add_to_pool(file, store.pool_dir, rows_per_shard, limit, config=settings.raw_pool, progress=progress)
+        counts = written[0].summary
+        reasons = "".join(f"; {number} × {reason}" for reason, number in counts.reasons.items())
+        say(f"{file}: {counts.read} read = {counts.accepted} accepted + {counts.rejected} rejected{reasons}")
+        added += written
+    if as_json:
+        click.echo(json.dumps([{**asdict(shard), "path": str(shard.path)} for shard in added]))
+        return
+    for shard in added:
+        click.echo(f"{shard.key}\t{'written' if shard.changed else 'unchanged'}\t{shard.path}")
+
+
+@pool.command("list")
+@as_json
+def pool_list(as_json: bool) -> None:
+    """List the shards: examples read, accepted and rejected, and the file."""
+    from adg_pipeline.formats.shards import list_shards
+
+    store = open_store()
+    listing = list_shards(store.pool_dir)
+    rows = []
+    for key, file in sorted(listing.shards.items()):
+        stored = store.provenance("raw_pool", key)
+        facts = stored.facts if stored else {}
+        accepted = stored.rows if stored else None
+        rows.append(
+            {
+                "shard": key,
+                "file": file.path.name,
+                "bytes": file.size,
+                "format": facts.get("format"),
+                "read": facts.get("read"),
+                "accepted": accepted,
+                "rejected": facts.get("rejected"),
+            }
+        )
+    for problem in listing.problems:
+        say(f"warning: {problem}")
+    print_rows(rows, as_json)

@@ -1,0 +1,1 @@
+"""This one machine: files, disk, locks, processes, GPU devices and the leases on them."""

@@ -1,0 +1,94 @@
+"""The recipe that the settings ask for, stage by stage: what stored tables are compared with.
+
+`CODE_VERSIONS` is raised by hand when a stage's code gives other results for the same input and configuration.
+"""
+
+from typing import Any
+
+from adg_pipeline.settings.loading import Settings
+from adg_pipeline.settings.sections import EmbeddingConfig, GenerationConfig, RawPoolConfig, ScoreConfig
+from adg_pipeline.store.provenance import Recipe
+
+CODE_VERSIONS = {
+    "raw_pool": "1",
+    "generations": "1",
+    "answer_embeddings": "1",
+    "instruction_embeddings": "1",
+    "divergence_scores": "2",
+    "semantic_bins": "1",
+    "selected_subset": "1",
+    "finetuned_checkpoint": "1",
+}
+
+
+def raw_pool_recipe(config: RawPoolConfig) -> Recipe:
+    return Recipe("raw_pool", CODE_VERSIONS["raw_pool"], config.recipe())
+
+
+def generations_recipe(config: GenerationConfig) -> Recipe:
+    """The backbone counts by its content, not by where it lies; an endpoint's by the name it is asked for."""
+    values = config.recipe()
+    if config.engine == "endpoint":
+        values["backbone"] = {"id": config.endpoint.model or config.backbone, "served": True}
+    else:
+        values["backbone"] = _fingerprint(config.backbone, config.revision)
+        if config.engine == "vllm":
+            values["batch_invariant"] = config.vllm.batch_invariant
+    return Recipe("generations", CODE_VERSIONS["generations"], values)
+
+
+def instruction_embeddings_recipe(config: EmbeddingConfig, backbone: str, revision: str | None) -> Recipe:
+    model = _embedder(config, backbone, revision)
+    return Recipe("instruction_embeddings", CODE_VERSIONS["instruction_embeddings"], model)
+
+
+def answer_embeddings_recipe(
+    config: EmbeddingConfig, backbone: str, revision: str | None, generations: Recipe
+) -> Recipe:
+    """Takes the recipe that the answers at hand were made with, so that vectors tell how their answers came to be."""
+    model = _embedder(config, backbone, revision)
+    return Recipe(
+        "answer_embeddings", CODE_VERSIONS["answer_embeddings"], model, {"generations": generations.id}
+    )  # fmt: skip
+
+
+def divergence_scores_recipe(config: ScoreConfig, answer_embeddings: Recipe) -> Recipe:
+    """Takes the recipe that the vectors at hand were made with, so that scores tell how their vectors came to be."""
+    upstream = {"answer_embeddings": answer_embeddings.id}
+    return Recipe("divergence_scores", CODE_VERSIONS["divergence_scores"], config.recipe(), upstream)
+
+
+def wanted_recipes(settings: Settings) -> dict[str, Recipe]:
+    """The recipe of every shard asset under these settings, in the data's order."""
+    backbone, revision = settings.generations.backbone, settings.generations.revision
+    generations = generations_recipe(settings.generations)
+    answers = answer_embeddings_recipe(settings.embeddings, backbone, revision, generations)
+    return {
+        "raw_pool": raw_pool_recipe(settings.raw_pool),
+        "generations": generations,
+        "instruction_embeddings": instruction_embeddings_recipe(settings.embeddings, backbone, revision),
+        "answer_embeddings": answers,
+        "divergence_scores": divergence_scores_recipe(settings.divergence_scores, answers),
+    }
+
+
+def _embedder(config: EmbeddingConfig, backbone: str, revision: str | None) -> dict[str, Any]:
+    values = config.recipe()
+    if config.embedder == "sentence_transformer":
+        # Layers and pooling belong to the other embedder: changing them changes nothing here.
+        values = {key: value for key, value in values.items() if key not in ("layers", "pool", "max_tokens")}
+        if config.model == "auto":
+            values["model"] = {"id": "all-MiniLM-L6-v2", "packaged": True}
+            return values
+    name, its_revision = (backbone, revision) if config.model == "auto" else (config.model, config.revision)
+    values["model"] = _fingerprint(name, its_revision)
+    return values
+
+
+def _fingerprint(name: str, revision: str | None) -> dict[str, Any]:
+    from adg_pipeline.models.backbones import resolve_backbone
+    from adg_pipeline.models.fingerprints import model_fingerprint
+
+    fingerprint = model_fingerprint(resolve_backbone(name, revision), revision)
+    # Not the name: a folder that is moved holds the same model.
+    return {key: fingerprint[key] for key in ("revision", "content")}

@@ -1,0 +1,188 @@
+"""What is up to date, what isn't and why: one shard's state from the store, the pool file and the settings.
+
+The command line, the sensors and the selection read the same states, so they agree on what there is to do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from adg_pipeline.errors import StoreError
+from adg_pipeline.formats.shards import PoolListing, file_version
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Provenance, Recipe, differences, digest
+from adg_pipeline.store.quarantine import PutAside
+from adg_pipeline.store.vectors import TABLES
+
+# Each shard asset and the one whose content it is computed from, in the data's order.
+SHARD_ASSETS: dict[str, str] = {
+    "raw_pool": "file",
+    "instruction_embeddings": "raw_pool",
+    "generations": "raw_pool",
+    "answer_embeddings": "generations",
+    "divergence_scores": "answer_embeddings",
+}
+State = Literal["current", "missing", "stale", "damaged"]
+
+
+@dataclass(frozen=True)
+class AssetState:
+    """State of one asset of one shard.
+
+    recipe_changed: tells a change of settings from a change of data. delete: damaged files, to be made again.
+    """
+
+    state: State
+    why: str = ""
+    rows: int = 0
+    recipe_changed: bool = False
+    delete: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class ShardState:
+    """State of one shard: its assets, and whether it is put aside."""
+
+    shard: str
+    assets: Mapping[str, AssetState] = field(default_factory=dict)
+    put_aside: PutAside | None = None
+
+    @property
+    def current(self) -> bool:
+        return all(asset.state == "current" for asset in self.assets.values())
+
+    @property
+    def needs_work(self) -> bool:
+        return not self.current and self.put_aside is None
+
+    @property
+    def summary(self) -> str:
+        """One word for the shard: quarantined, current, damaged, missing or stale."""
+        if self.put_aside is not None:
+            return "quarantined"
+        states = {asset.state for asset in self.assets.values()}
+        return next((state for state in ("damaged", "stale", "missing") if state in states), "current")
+
+    @property
+    def why(self) -> str:
+        if self.put_aside is not None:
+            return f"{self.put_aside.asset}: {self.put_aside.reason}"
+        return next((f"{name}: {asset.why}" for name, asset in self.assets.items() if asset.state != "current"), "")
+
+    @property
+    def data_changed(self) -> bool:
+        """Whether there is work that the data asks for, and none that a change of settings would redo."""
+        behind = [asset for asset in self.assets.values() if asset.state != "current"]
+        return self.needs_work and not any(asset.recipe_changed for asset in behind)
+
+    @property
+    def damages(self) -> dict[str, Sequence[Path]]:
+        """Damage of the store that keeps the shard from being computed: what is wrong, and what to delete."""
+        return {asset.why: asset.delete for asset in self.assets.values() if asset.state == "damaged"}
+
+
+def shard_states(
+    store: Store, listing: PoolListing, wanted: Mapping[str, Recipe], *, look_at_tables: bool = False
+) -> dict[str, ShardState]:
+    """States of all shards of the pool directory, by key, sorted.
+
+    look_at_tables: also look at every file of the vector tables, which a sensor needn't do at each look.
+    """
+    put_aside = store.quarantine.all()
+    tables = {table: store.vectors.damage(table) for table in TABLES} if look_at_tables else {}
+    damaged = {table: error for table, error in tables.items() if error is not None}
+    states = {}
+    for shard, file in sorted(listing.shards.items()):
+        version = file_version(file)
+        record = put_aside.get(shard)
+        if record is not None and _has_new_chance(record, version, wanted):
+            record = None
+        states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted, damaged), record)
+    return states
+
+
+def _has_new_chance(record: PutAside, version: str, wanted: Mapping[str, Recipe]) -> bool:
+    return record.file_version != version or record.recipe_id != wanted[record.asset].id
+
+
+def _asset_states(
+    store: Store, shard: str, version: str, wanted: Mapping[str, Recipe], damaged: Mapping[str, StoreError]
+) -> dict[str, AssetState]:
+    states: dict[str, AssetState] = {}
+    contents: dict[str, str | None] = {"file": version}
+    for asset, source in SHARD_ASSETS.items():
+        try:
+            stored = store.provenance(asset, shard)
+            if asset in damaged:
+                raise damaged[asset]
+        except StoreError as error:
+            states[asset], contents[asset] = AssetState("damaged", str(error), delete=error.delete), None
+            continue
+        states[asset] = _asset_state(stored, wanted[asset], source, contents[source], states.get(source))
+        contents[asset] = stored.content if stored is not None else None
+    return states
+
+
+def _asset_state(
+    stored: Provenance | None, wanted: Recipe, source: str, content: str | None, upstream: AssetState | None
+) -> AssetState:
+    if stored is None:
+        return AssetState("missing", "not computed yet")
+    if stored.recipe.id != wanted.id:
+        why = "; ".join(differences(stored.recipe, wanted))
+        return AssetState("stale", why, stored.rows, recipe_changed=True)
+    if content is None or stored.inputs.get(source) != content:
+        return AssetState("stale", "the file changed" if source == "file" else f"{source} changed", stored.rows)
+    if upstream is not None and upstream.state != "current":
+        return AssetState("stale", f"{source} is {upstream.state}", stored.rows, upstream.recipe_changed)
+    return AssetState("current", rows=stored.rows)
+
+
+@dataclass(frozen=True)
+class SelectionInputs:
+    """The shards that a selection ranks against each other, and what it is told apart by.
+
+    scores: shard → content of its scores. instructions: shard → content of its instruction embeddings.
+    """
+
+    scores: Mapping[str, str]
+    instructions: Mapping[str, str]
+    recipes: Mapping[str, Sequence[str]]
+    left_out: Mapping[str, str]
+
+    @property
+    def shards(self) -> list[str]:
+        return sorted(self.scores)
+
+    @property
+    def mixed(self) -> str:
+        """Names the shards that differ where scores were made in more than one way; empty where they weren't."""
+        if len(self.recipes) <= 1:
+            return ""
+        groups = sorted(self.recipes.values(), key=len)
+        named = "; ".join(f"{len(group)} shards such as {', '.join(sorted(group)[:3])}" for group in groups)
+        return f"scores were made in {len(self.recipes)} different ways: {named}"
+
+
+def selection_inputs(store: Store, shards: Sequence[str]) -> SelectionInputs:
+    """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name."""
+    put_aside = store.quarantine.all()
+    scores, instructions, recipes, left_out = {}, {}, dict[str, list[str]](), {}
+    for shard in sorted(shards):
+        if shard in put_aside:
+            left_out[shard] = f"put aside by {put_aside[shard].asset}: {put_aside[shard].reason}"
+            continue
+        score = store.provenance("divergence_scores", shard)
+        instruction = store.provenance("instruction_embeddings", shard)
+        if score is None or instruction is None:
+            left_out[shard] = "not scored yet"
+            continue
+        scores[shard], instructions[shard] = score.content, instruction.content
+        recipes.setdefault(f"{score.recipe.id} {instruction.recipe.id}", []).append(shard)
+    return SelectionInputs(scores, instructions, recipes, left_out)
+
+
+def selection_key(selector: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
+    """Names a selection by all it is made from, so that the same one is not made twice."""
+    return digest([selector, dict(bins), dict(selection), dict(inputs.scores), dict(inputs.instructions)])

@@ -1,0 +1,1 @@
+"""Everything that is Dagster but not an asset: partitions, jobs, runs, sensors, the instance, the runner."""

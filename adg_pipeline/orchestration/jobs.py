@@ -1,0 +1,52 @@
+"""Jobs: the parts of the graph that sensors, schedules and the command line start."""
+
+import dagster as dg
+
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.orchestration.partitions import pool_shards
+from adg_pipeline.orchestration.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, SHARDS_JOB
+from adg_pipeline.store import Store
+
+shards_job = dg.define_asset_job(
+    SHARDS_JOB,
+    selection=dg.AssetSelection.assets(*SHARD_ASSETS),
+    description="Everything that is computed per shard, from the pool file to its scores.",
+)
+selection_job = dg.define_asset_job(
+    SELECTION_JOB,
+    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
+    description="Semantic bins, the subset of one selector, and the checks of what is stored.",
+)
+checkpoint_job = dg.define_asset_job(
+    CHECKPOINT_JOB,
+    selection=dg.AssetSelection.assets("finetuned_checkpoint"),
+    description="The backbone fine-tuned on the subset of one selector.",
+)
+
+
+class RemovedShards(dg.Config):
+    """Shards whose pool file is gone."""
+
+    shards: list[str]
+
+
+@dg.op(description="Removes rows, vectors, unfinished answers and the partition of shards whose file is gone.")
+def remove_shards(context: dg.OpExecutionContext, config: RemovedShards, store: Store) -> None:
+    # Looked at again: a file may have come back while this run was waiting, and its answers were paid for.
+    listing = list_shards(store.pool_dir)
+    for shard in config.shards:
+        if shard in listing.shards or shard in listing.unusable:
+            context.log.info(f"shard {shard} is kept: its file is back")
+            continue
+        store.remove_shard(shard)
+        context.instance.delete_dynamic_partition(pool_shards.name or "", shard)
+        context.log.info(f"removed shard {shard}: tables, vectors and partition")
+
+
+@dg.job(name=REMOVE_SHARDS_JOB)
+def remove_shards_job() -> None:
+    remove_shards()
+
+
+JOBS = (shards_job, selection_job, checkpoint_job, remove_shards_job)

@@ -1,0 +1,89 @@
+"""Runs that were killed without a word: nobody else would ever end them.
+
+Dagster's code server notices a run worker that dies beside it. It can't notice one that died with it (a reboot, a killed
+`dagster dev`) or one that it didn't start (a killed `adg run`). Such a run would count as in flight for ever, hold its
+slots in the concurrency pools, and everything behind it would wait. Its events name the processes that wrote them, so it
+can be told: none of them lives.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from adg_pipeline.orchestration.instance import instance_fault
+from adg_pipeline.orchestration.runs import IN_FLIGHT
+
+LOOK_SECONDS = 5.0
+_STARTED = {dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
+# Written by the run's worker, which lives as long as its run, and by its steps' processes; not by the daemon.
+_OWN_EVENTS = {dg.DagsterEventType.RUN_START, dg.DagsterEventType.STEP_START}
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Mark runs as failed whose processes are all gone, free their slots, and return them.
+
+    Only where runs are processes of this host (Dagster's default run launcher): elsewhere the launcher tells.
+    """
+    if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
+        return []
+    ended = []
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT)):
+        if run.status in _STARTED and _is_dead(instance, run.run_id):
+            instance.report_run_failed(
+                run, "All processes of this run are gone: it was killed. What it finished is kept."
+            )
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            ended.append(run)
+    return ended
+
+
+@contextmanager
+def dead_runs_ended(instance: dg.DagsterInstance, say: Callable[[str], None]) -> Iterator[None]:
+    """End dead runs now and every few seconds in the meantime: what runs here may be waiting for their slots."""
+    stop = threading.Event()
+
+    def look() -> None:
+        for run in end_dead_runs(instance):
+            say(f"run {run.run_id} of {run.job_name} was killed earlier: marked as failed, its slots are free again")
+
+    def watch() -> None:
+        while not stop.wait(LOOK_SECONDS):
+            try:
+                look()
+            except Exception as error:
+                # A busy or full database: the run itself meets it too and tells. The next look may fare better.
+                if instance_fault(error) is None:
+                    raise
+
+    look()
+    watcher = threading.Thread(target=watch, name="dead runs", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _is_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
+    entries = [record.event_log_entry for record in instance.get_records_for_run(run_id, of_type=_OWN_EVENTS).records]
+    writers = [(entry.dagster_event.pid, entry.timestamp) for entry in entries if entry.dagster_event is not None]
+    return bool(writers) and not any(pid is None or _lived_at(pid, moment) for pid, moment in writers)
+
+
+def _lived_at(pid: int, moment: float) -> bool:
+    """Whether the process lives and did at that moment: a number that was given to another process since doesn't count."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    if fields[0] == "Z":
+        return False
+    ticks_per_second = 100  # what the kernel shows in /proc, whatever it runs with
+    started = time.time() - uptime + int(fields[19]) / ticks_per_second
+    return started <= moment + 1

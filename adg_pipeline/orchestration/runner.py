@@ -1,0 +1,221 @@
+"""Brings the pool up to date from the command line: the same jobs on the same instance as the UI, one after the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from adg_pipeline.errors import PipelineError, SettingsError
+from adg_pipeline.formats.shards import PoolListing, list_shards
+from adg_pipeline.lineage.recipes import wanted_recipes
+from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
+from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards
+from adg_pipeline.orchestration.runs import (
+    CHECKPOINT_JOB,
+    PARTITION_TAG,
+    REMOVE_SHARDS_JOB,
+    SELECTION_JOB,
+    SHARDS_JOB,
+    STOPPED,
+    range_tags,
+    removal_config,
+    shards_in_flight,
+)
+from adg_pipeline.settings.budget import budget_fault, count_different, is_asked_for
+from adg_pipeline.settings.loading import Origins, Settings
+from adg_pipeline.store import Store
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class RunReport:
+    """What a run of the pipeline did. failed: what went wrong, in words; empty if all is well."""
+
+    shards_computed: list[str] = field(default_factory=list)
+    shards_left_out: dict[str, str] = field(default_factory=dict)
+    selected: dict[str, int] = field(default_factory=dict)
+    checkpoints: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Runs stages on an instance with given settings; `say` gets progress in words."""
+
+    def __init__(
+        self, store: Store, settings: Settings, instance: dg.DagsterInstance, say: Say, in_process: bool | None = None
+    ) -> None:
+        self.store, self.settings, self.instance, self._say = store, settings, instance, say
+        # vLLM gives its GPU memory back for certain only when its process ends.
+        self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
+
+    def states(self) -> dict[str, ShardState]:
+        try:
+            listing = list_shards(self.store.pool_dir)
+        except FileNotFoundError:
+            listing = PoolListing()
+        for problem in listing.problems:
+            self._say(f"warning: {problem}")
+        if not listing.shards:
+            raise PipelineError(
+                f"the pool directory {self.store.pool_dir} holds no files: add some with `adg pool add`"
+            )
+        return shard_states(self.store, listing, wanted_recipes(self.settings), look_at_tables=True)
+
+    def register(self, shards: Sequence[str]) -> None:
+        """Make partitions of new shards, in the order of their keys."""
+        name = pool_shards.name or ""
+        new = sorted(set(shards) - set(self.instance.get_dynamic_partitions(name)))
+        if new:
+            self.instance.add_dynamic_partitions(name, new)
+
+    def bring_shards_up_to_date(self, report: RunReport) -> None:
+        """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done."""
+        states = self.states()
+        self.register(list(states))
+        self._remove_all_but(states, report)
+        todo = _to_compute(states)
+        self._announce(states, todo)
+        while todo:
+            self.compute(todo)
+            states = self.states()
+            left = _to_compute(states)
+            report.shards_computed += [shard for shard in todo if states[shard].current]
+            if len(left) == len(todo):
+                report.failed.append(f"{len(left)} shards could not be computed: {', '.join(left[:5])}")
+                break
+            todo = left
+        report.failed += list(dict.fromkeys(why for state in states.values() for why in state.damages))
+        report.shards_left_out = {shard: state.why for shard, state in states.items() if not state.current}
+
+    def _remove_all_but(self, states: Mapping[str, ShardState], report: RunReport) -> None:
+        """Remove what is stored of shards whose file is gone, but for those that a run is computing."""
+        kept = set(states) | list_shards(self.store.pool_dir).unusable | shards_in_flight(self.instance)
+        removed = sorted(set(self.instance.get_dynamic_partitions(pool_shards.name or "")) - kept)
+        if not removed:
+            return
+        self._say(f"removing {len(removed)} shards whose file is gone: {', '.join(removed[:5])}")
+        if not self._execute(REMOVE_SHARDS_JOB, removal_config(removed), {}):
+            report.failed.append("removing shards whose file is gone")
+
+    def require_budget(self, origins: Origins) -> None:
+        """Refuse a budget that the pool can't meet before any answer is sampled. The pool is read for it, if need be.
+
+        Raises SettingsError. Where a file can't be read for other reasons, those are told first, by the stages.
+        """
+        config = self.settings.selected_subset
+        if not is_asked_for(config, explicit=origins.given("selected_subset.budget")):
+            return
+        states = self.states()
+        unread = [shard for shard in _to_compute(states) if states[shard].assets["raw_pool"].state != "current"]
+        read = [shard for shard in states if shard not in unread]
+        if self._usable(states, read, config.budget) >= config.budget:
+            return
+        if unread:
+            self._say(f"reading {len(unread)} shards to see whether the pool is large enough for the budget")
+            self.register(list(states))
+            self.compute(unread, ["raw_pool"])
+            states = self.states()
+        takes_part = [shard for shard, state in states.items() if state.put_aside is None]
+        if any(states[shard].assets["raw_pool"].state != "current" for shard in takes_part):
+            return
+        fault = budget_fault(config.budget, self._usable(states, takes_part, config.budget))
+        if fault is not None:
+            raise SettingsError(f"{origins.of('selected_subset.budget')}: {fault}")
+
+    def _usable(self, states: Mapping[str, ShardState], shards: Sequence[str], enough: int) -> int:
+        """Different examples of shards that are read and take part; not counted on beyond `enough`."""
+        taken = [s for s in shards if states[s].put_aside is None and states[s].assets["raw_pool"].state == "current"]
+        ids = (self.store.read_table("raw_pool", shard, ["example_id"])["example_id"].to_pylist() for shard in taken)
+        return count_different(ids, enough)
+
+    def compute(self, shards: Sequence[str], assets: Sequence[str] = tuple(SHARD_ASSETS)) -> bool:
+        """Run the shard assets of registered shards; False if a run failed (the shards after it still get theirs)."""
+        ordered = list(self.instance.get_dynamic_partitions(pool_shards.name or ""))
+        succeeded = True
+        for first, last, count in contiguous_ranges(list(shards), ordered, self.settings.sensors.max_shards_per_run):
+            self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
+            chosen = [dg.AssetKey(asset) for asset in assets] if len(assets) < len(SHARD_ASSETS) else None
+            succeeded &= self._execute(SHARDS_JOB, self.settings.run_config(assets), range_tags(first, last), chosen)
+        return succeeded
+
+    def select(self, selector: str, report: RunReport) -> None:
+        """Renew the subset of a selector if its inputs or settings changed."""
+        bins, selection = self.settings.semantic_bins, self.settings.selected_subset
+        inputs = selection_inputs(self.store, list(list_shards(self.store.pool_dir).shards))
+        if not inputs.scores:
+            report.failed.append(f"selection {selector}: no shard is scored")
+            return
+        at_hand = self.store.selection_manifest(selector) or {}
+        key = selection_key(selector, bins.recipe(), selection.recipe(), inputs)
+        if at_hand.get("key") == key and not bins.refit:
+            self.store.require_selection(selector)
+            self._say(f"selection {selector}: up to date")
+        elif not self._execute(
+            SELECTION_JOB, self.settings.run_config(["semantic_bins", "selected_subset"]), {PARTITION_TAG: selector}
+        ):
+            report.failed.append(f"selection {selector}")
+            return
+        report.selected[selector] = (self.store.selection_manifest(selector) or {})["counts"]["selected"]
+
+    def train(self, selector: str, report: RunReport) -> None:
+        """Fine-tune on the subset of a selector; a checkpoint of the same subset and settings is kept."""
+        if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: selector}):
+            report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
+        else:
+            report.failed.append(f"checkpoint {selector}")
+
+    def _announce(self, states: Mapping[str, ShardState], todo: Sequence[str]) -> None:
+        """Say what will be computed and why before it costs anything."""
+        self._say(f"pool: {len(states)} shards, {len(todo)} to compute")
+        reasons: dict[str, list[str]] = {}
+        for shard in todo:
+            for asset, asset_state in states[shard].assets.items():
+                if asset_state.state != "current":
+                    reasons.setdefault(f"{asset}: {asset_state.why}", []).append(shard)
+        for reason, shards in list(reasons.items())[:20]:
+            self._say(f"  {reason} ({len(shards)} shards, such as {shards[0]})")
+        for state in states.values():
+            if state.put_aside is not None:
+                self._say(f"warning: shard {state.shard} is put aside: {state.why}")
+
+    def _execute(
+        self,
+        job: str,
+        run_config: Mapping[str, Any],
+        tags: Mapping[str, str],
+        chosen: Sequence[dg.AssetKey] | None = None,
+    ) -> bool:
+        """Run a job, or the chosen assets of it, here and now; False if it failed."""
+        arguments = {
+            "name": job,
+            "data_dir": self.store.data_dir,
+            "settings": self.settings.model_dump_json(),
+            "in_process": self._in_process,
+        }
+        reconstructable = dg.build_reconstructable_job(
+            "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
+        )
+        # The event log of the instance has the rest; here only progress and faults are of interest.
+        run_config = {**run_config, "loggers": {"progress": {"config": {}}}}
+        with dg.execute_job(
+            reconstructable, self.instance, run_config=run_config, tags=dict(tags), asset_selection=chosen
+        ) as result:
+            if result.success:
+                return True
+            if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):
+                raise KeyboardInterrupt
+            return False
+
+
+def _to_compute(states: Mapping[str, ShardState]) -> list[str]:
+    """Shards to compute. What is damaged waits until somebody has deleted it: nothing is overwritten unasked."""
+    return [shard for shard, state in states.items() if state.needs_work and not state.damages]
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether a failure is Dagster's way of saying that somebody pressed Ctrl-C."""
+    data = event.event_specific_data
+    told = f"{getattr(data, 'error', '')} {getattr(data, 'user_failure_data', '')}"
+    return STOPPED in told or "DagsterExecutionInterruptedError" in told

@@ -1,0 +1,68 @@
+"""Names of the jobs, and what Dagster's instance knows of their runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.orchestration.partitions import pool_shards
+
+SHARDS_JOB = "shards"
+SELECTION_JOB = "selection"
+CHECKPOINT_JOB = "checkpoint"
+REMOVE_SHARDS_JOB = "remove_shards_job"
+
+# Dagster's own tags (https://docs.dagster.io/guides/build/partitions-and-backfills).
+PARTITION_TAG = "dagster/partition"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+# What a step says that ends because somebody wants its run to end.
+STOPPED = "stopped by a signal; what was finished is kept"
+
+IN_FLIGHT = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Tags of a run over a contiguous range of partitions; a range of one is a plain partition."""
+    if first == last:
+        return {PARTITION_TAG: first}
+    return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
+def removal_config(shards: Sequence[str]) -> dict[str, Any]:
+    """Run configuration of the job that removes shards."""
+    return {"ops": {"remove_shards": {"config": {"shards": list(shards)}}}}
+
+
+def shards_in_flight(instance: dg.DagsterInstance) -> set[str]:
+    """Shards that a queued or running run computes, whoever started it: a sensor, a backfill, a page, the CLI."""
+    ordered = list(instance.get_dynamic_partitions(pool_shards.name or ""))
+    busy: set[str] = set()
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT)):
+        if not _is_of(run, set(SHARD_ASSETS), SHARDS_JOB):
+            continue
+        first = run.tags.get(RANGE_START_TAG) or run.tags.get(PARTITION_TAG)
+        last = run.tags.get(RANGE_END_TAG) or first
+        if first in ordered and last in ordered:
+            busy.update(ordered[ordered.index(first) : ordered.index(last) + 1])
+    return busy
+
+
+def selections_in_flight(instance: dg.DagsterInstance) -> int:
+    """Queued or running runs that fit bins or select."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT))
+    return sum(_is_of(run, {"semantic_bins", "selected_subset"}, SELECTION_JOB) for run in runs)
+
+
+def _is_of(run: dg.DagsterRun, assets: set[str], job_name: str) -> bool:
+    if run.job_name == job_name:
+        return True
+    return any(key.to_user_string() in assets for key in run.asset_selection or ())

@@ -1,0 +1,106 @@
+"""reselection_sensor: renew the subset once every shard is scored and none is about to change. Level-triggered.
+
+It compares the subset at hand with the scores at hand: an update that arrives while a selection runs leads to exactly
+one more, and forty shards that finish together lead to one. A shard put aside is left out by name instead of blocking.
+A selection that failed is not asked for again until its inputs or settings change: the run key names both.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from adg_pipeline.errors import PipelineError
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.recipes import wanted_recipes
+from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
+from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
+from adg_pipeline.orchestration.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
+from adg_pipeline.settings.loading import load_settings
+from adg_pipeline.store import Store
+
+
+@dataclass(frozen=True)
+class ReselectionDecision:
+    """Either a reason to wait, or the keys of the inputs to select from (selector → key)."""
+
+    wait: str = ""
+    requests: Mapping[str, str] | None = None
+
+
+def decide_reselection(
+    states: Mapping[str, ShardState],
+    inputs: SelectionInputs,
+    shards_in_flight: Collection[str],
+    selections_in_flight: int,
+    wanted: Mapping[str, str],
+    at_hand: Mapping[str, str | None],
+) -> ReselectionDecision:
+    """The decision for one look.
+
+    Runs over shards that are up to date (a backfill that was started for others, say) don't hold it up: they'll change
+    nothing.
+
+    wanted: selector → key of the selection that inputs and settings ask for. at_hand: selector → key of the subset that
+    is stored, None where there is none.
+    """
+    if not states:
+        return ReselectionDecision("the pool is empty")
+    if selections_in_flight:
+        return ReselectionDecision(f"{selections_in_flight} selections are in flight")
+    busy = sorted(shard for shard in shards_in_flight if shard in states and not states[shard].current)
+    if busy:
+        return ReselectionDecision(f"{len(busy)} shards are being computed, such as {', '.join(busy[:3])}")
+    waiting = sorted(shard for shard, state in states.items() if state.needs_work and state.data_changed)
+    if waiting:
+        return ReselectionDecision(f"{len(waiting)} shards are still to be computed, such as {', '.join(waiting[:3])}")
+    if not inputs.scores:
+        return ReselectionDecision("no shard is scored")
+    if inputs.mixed:
+        return ReselectionDecision(f"{inputs.mixed}; bring them in line with `adg run` or a backfill")
+    due = {selector: key for selector, key in wanted.items() if at_hand.get(selector) != key}
+    return ReselectionDecision(requests=due) if due else ReselectionDecision("every subset is up to date")
+
+
+def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="reselection_sensor",
+        job_name=SELECTION_JOB,
+        minimum_interval_seconds=interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Renews the subset when every shard is scored and the scores or the settings have changed.",
+    )
+    def reselection_sensor(context: dg.SensorEvaluationContext, store: Store) -> dg.SensorResult | dg.SkipReason:
+        try:
+            settings = load_settings()
+            listing = list_shards(store.pool_dir)
+            states = shard_states(store, listing, wanted_recipes(settings))
+            inputs = selection_inputs(store, list(listing.shards))
+        except (PipelineError, OSError, ValueError) as error:
+            return dg.SkipReason(f"the scores can't be looked at: {error}")
+        selectors = settings.sensors.selectors
+        recipes = settings.semantic_bins.recipe(), settings.selected_subset.recipe()
+        decision = decide_reselection(
+            states,
+            inputs,
+            shards_in_flight(context.instance),
+            selections_in_flight(context.instance),
+            {selector: selection_key(selector, *recipes, inputs) for selector in selectors},
+            {selector: (store.selection_manifest(selector) or {}).get("key") for selector in selectors},
+        )
+        if not decision.requests:
+            return dg.SkipReason(decision.wait)
+        run_config = settings.run_config(["semantic_bins", "selected_subset"])
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=f"{selector}-{key}",
+                    partition_key=selector,
+                    run_config=run_config,
+                    tags=RESELECTION_PRIORITY,
+                )
+                for selector, key in decision.requests.items()
+            ]
+        )
+
+    return reselection_sensor

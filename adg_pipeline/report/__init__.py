@@ -1,0 +1,25 @@
+"""What the UI shows of each asset: counts, column schemas, sample tables, pictures."""
+
+from adg_pipeline.report.columns import (
+    GENERATIONS_COLUMNS,
+    RAW_POOL_COLUMNS,
+    SCORE_COLUMNS,
+    SUBSET_COLUMNS,
+    VECTOR_COLUMNS,
+)
+from adg_pipeline.report.describe import bins, checkpoint, generations, raw_pool, scores, selection, vectors
+
+__all__ = [
+    "GENERATIONS_COLUMNS",
+    "RAW_POOL_COLUMNS",
+    "SCORE_COLUMNS",
+    "SUBSET_COLUMNS",
+    "VECTOR_COLUMNS",
+    "bins",
+    "checkpoint",
+    "generations",
+    "raw_pool",
+    "scores",
+    "selection",
+    "vectors",
+]

@@ -1,0 +1,307 @@
+"""Every knob of the pipeline, one section per stage: types, units, defaults and bounds.
+
+A section is a `dagster.Config`, so the launchpad shows its fields with their descriptions; the same section is read
+from ``adg.yaml`` (see `adg_pipeline.settings.loading`). Defaults are those of the paper where it names one.
+
+Fields listed in a section's ``RECIPE`` decide what the stage computes. They enter the provenance of what is stored: a
+change makes it stale. The others (batch sizes, devices, time limits) may change without recomputing anything.
+
+This module imports no model library and nothing of the pipeline.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from dagster import Config
+from pydantic import ConfigDict, Field
+
+PoolFormat = Literal[
+    "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "self_instruct", "flan_cot", "canonical"
+]
+Engine = Literal["transformers", "vllm", "endpoint"]
+Template = Literal["alpaca", "chat"]
+Device = str
+DType = Literal["auto", "float64", "float32", "bfloat16", "float16"]
+
+
+class Section(Config):
+    """A stage's configuration. ``recipe()`` is the part that decides its result."""
+
+    # A misspelt key must not pass for a default.
+    model_config = ConfigDict(extra="forbid")
+
+    RECIPE: ClassVar[tuple[str, ...]] = ()
+
+    def recipe(self) -> dict[str, Any]:
+        """The fields that decide what the stage computes, as plain JSON values."""
+        values = self.model_dump(mode="json")
+        return {name: values[name] for name in self.RECIPE}
+
+
+class RawPoolConfig(Section):
+    """How a pool file is read into the canonical schema."""
+
+    RECIPE = ("format", "max_record_mib")
+
+    format: PoolFormat = Field(
+        default="auto", description="Format of the pool files; auto detects it from their content."
+    )
+    max_record_mib: float = Field(
+        default=16.0, gt=0, le=1024, description="A record larger than this (MiB of text) is rejected with its place."
+    )
+
+
+class VllmOptions(Config):
+    """Options of the in-process vLLM engine (one GPU host)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tensor_parallel: int = Field(default=1, ge=1, le=64, description="GPUs that one model is spread over.")
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="Share of each GPU's memory vLLM may take."
+    )
+    max_model_len: int | None = Field(
+        default=None, ge=16, description="Context length in tokens; the model's own if not set."
+    )
+    enforce_eager: bool = Field(default=False, description="Skip CUDA graphs: starts faster, generates slower.")
+    batch_invariant: bool = Field(
+        default=False,
+        description="vLLM's batch-invariant mode: the same answers whatever shares a batch, at some cost in speed.",
+    )
+
+
+class EndpointOptions(Config):
+    """Options of an OpenAI-compatible server: `vllm serve`, llama.cpp, Ollama, a hosted API."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(default="http://127.0.0.1:8000/v1", description="Base URL of the API, up to and including /v1.")
+    model: str | None = Field(default=None, description="Model name the server knows; the backbone's name if not set.")
+    api_key_env: str = Field(
+        default="ADG_ENDPOINT_API_KEY",
+        description="Environment variable that holds the API key. The key itself is not stored.",
+    )
+    concurrency: int = Field(
+        default=32, ge=1, le=4096, description="Most requests in flight; lowered while the server is slow."
+    )
+    max_attempts: int = Field(default=6, ge=1, le=100, description="Attempts per request before it counts as failed.")
+    timeout_seconds: float = Field(default=300.0, gt=0, description="Time limit of one attempt, in seconds.")
+
+
+class GenerationConfig(Section):
+    """K stochastic answers per instruction, drawn from the backbone."""
+
+    RECIPE = (
+        "engine", "backbone", "revision", "template", "samples", "temperature", "top_p", "top_k", "max_new_tokens",
+        "seed", "dtype",
+    )  # fmt: skip
+
+    engine: Engine = Field(
+        default="transformers", description="What runs the backbone: transformers, vllm or endpoint."
+    )
+    backbone: str = Field(
+        default="embedded",
+        description="The model to be tuned: a directory, a hub name, or 'embedded' for the packaged one.",
+    )
+    revision: str | None = Field(
+        default=None, description="Revision of a hub model; pin it, so that a run can be repeated."
+    )
+    template: Template = Field(
+        default="alpaca", description="Prompt: the Alpaca template, or the tokenizer's chat template."
+    )
+    samples: int = Field(default=5, ge=2, le=64, description="K, answers per instruction.")
+    temperature: float = Field(default=1.4, gt=0, le=10, description="Sampling temperature.")
+    top_p: float = Field(
+        default=0.9, gt=0, le=1, description="Nucleus sampling: keep the smallest set with this probability."
+    )
+    top_k: int = Field(default=50, ge=0, le=1_000_000, description="Keep the k likeliest tokens; 0 keeps all.")
+    max_new_tokens: int = Field(default=256, ge=1, le=32_768, description="Longest answer, in tokens.")
+    seed: int = Field(default=42, ge=0, lt=2**31, description="Seed from which every sample's own seed is derived.")
+    batch_size: int = Field(default=64, ge=1, le=65_536, description="Instructions handed to the engine at a time.")
+    device: Device = Field(
+        default="auto", description="Device of the transformers engine: auto, cpu, cuda, cuda:1, mps."
+    )
+    dtype: DType = Field(
+        default="auto", description="Weights' type; auto: float64 for small models on CPU, else the model's."
+    )
+    max_failed_share: float = Field(
+        default=0.05, ge=0, le=1, description="Share of a shard's instructions that may fail before the shard does."
+    )
+    vllm: VllmOptions = Field(default=VllmOptions(), description="Options of the vllm engine.")
+    endpoint: EndpointOptions = Field(default=EndpointOptions(), description="Options of the endpoint engine.")
+
+
+class EmbeddingConfig(Section):
+    """Unit vectors of the sampled answers and of the instructions."""
+
+    RECIPE = ("embedder", "model", "revision", "layers", "pool", "max_tokens", "dtype")
+
+    embedder: Literal["sentence_transformer", "hidden_state"] = Field(
+        default="sentence_transformer",
+        description="sentence_transformer, or hidden_state: the paper's pooling of the backbone.",
+    )
+    model: str = Field(
+        default="auto",
+        description="Directory or hub name; auto is the packaged all-MiniLM-L6-v2, or for hidden_state the backbone.",
+    )
+    revision: str | None = Field(default=None, description="Revision of a hub model.")
+    layers: list[int] = Field(
+        default=[-4, -3, -2], description="hidden_state: layers that are averaged, counted from the last."
+    )
+    pool: Literal["answer", "sequence"] = Field(
+        default="answer",
+        description="hidden_state: pool over the answer's tokens, or over instruction and answer (released code).",
+    )
+    max_tokens: int = Field(
+        default=1024, ge=8, le=131_072, description="hidden_state: longest text in tokens; the rest is cut."
+    )
+    batch_size: int = Field(default=32, ge=1, le=4096, description="Texts per forward pass.")
+    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
+    dtype: DType = Field(default="auto", description="Weights' type; auto: float32 on CPU, the model's own on a GPU.")
+    max_failed_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of a shard's examples whose vectors may be NaN or infinite before the shard fails.",
+    )
+
+
+class ScoreConfig(Section):
+    """Dispersion and anisotropy of each instruction's K answers."""
+
+    RECIPE = ("noise_floor", "decimals", "mode_distance")
+
+    noise_floor: float = Field(
+        default=1e-9, ge=0, lt=1, description="Dispersion below this is rounding of equal answers: counted as 0."
+    )
+    decimals: int = Field(default=4, ge=3, le=12, description="Decimals kept of each score, above float noise.")
+    mode_distance: float = Field(
+        default=0.3, gt=0, le=2, description="Answers closer than this (Euclidean, unit vectors) count as one mode."
+    )
+
+
+class BinConfig(Section):
+    """Semantic bins: k-means over instruction embeddings."""
+
+    RECIPE = ("bins", "examples_per_bin", "seed", "n_init", "max_iter", "fit_sample")
+
+    bins: int = Field(default=1000, ge=1, le=100_000, description="Most bins.")
+    examples_per_bin: int = Field(
+        default=50, ge=1, description="Fewest examples per bin on average: a small pool gets fewer bins (pool / this)."
+    )
+    seed: int = Field(default=42, ge=0, lt=2**31, description="Seed of k-means.")
+    n_init: int = Field(default=3, ge=1, le=100, description="Starts of k-means; the best is kept.")
+    max_iter: int = Field(default=100, ge=1, le=10_000, description="Passes over the data at most.")
+    fit_sample: int = Field(
+        default=500_000,
+        ge=1000,
+        description="Vectors that centroids are fitted on; a larger pool is sampled by example id.",
+    )
+    refit: bool = Field(default=False, description="Fit new centroids now. Otherwise they stay while the pool grows.")
+    refit_drift: float = Field(
+        default=0.15,
+        gt=0,
+        description="Refit when the mean squared distance of examples to their centroid has grown by this share.",
+    )
+    refit_growth: float = Field(
+        default=2.0, gt=1, description="Refit when the pool has grown by this factor since the centroids were fitted."
+    )
+
+
+class SelectionConfig(Section):
+    """Which examples make the subset."""
+
+    RECIPE = (
+        "budget", "weight", "rank", "quota", "seed",
+        "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
+    )  # fmt: skip
+
+    budget: int = Field(
+        default=10_000,
+        ge=1,
+        description="Examples to select. One that is set may not exceed the pool; the default may.",
+    )
+    weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
+    rank: Literal["top", "middle", "bottom"] = Field(
+        default="top", description="Which part of each bin's ranking to take."
+    )
+    quota: Literal["largest_remainder", "released"] = Field(
+        default="largest_remainder",
+        description="largest_remainder meets the budget exactly; released floors as the paper's code.",
+    )
+    seed: int = Field(default=42, ge=0, lt=2**31, description="Seed of selectors that draw at random.")
+    max_empty_answers: int = Field(
+        default=0, ge=0, le=64, description="Examples with more empty answers than this are not selected."
+    )
+    min_distinct_answers: int = Field(
+        default=1, ge=1, le=64, description="Examples with fewer distinct answers than this are not selected."
+    )
+    min_output_chars: int = Field(default=1, ge=0, description="Shortest reference output, in characters.")
+    max_output_chars: int | None = Field(
+        default=None, ge=1, description="Longest reference output, in characters; none if not set."
+    )
+
+
+class TrainingConfig(Section):
+    """Supervised fine-tuning of the backbone on the subset, loss on the answer only."""
+
+    RECIPE = (
+        "method", "merge", "template", "epochs", "max_steps", "learning_rate", "scheduler", "warmup_ratio",
+        "weight_decay", "batch_size", "gradient_accumulation", "max_length", "packing", "precision", "seed",
+        "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "processes",
+    )  # fmt: skip
+
+    method: Literal["full", "lora"] = Field(default="full", description="Tune all weights, or low-rank adapters.")
+    merge: bool = Field(
+        default=True, description="lora: merge the adapters into the checkpoint; otherwise keep them apart."
+    )
+    template: Literal["same", "alpaca", "chat"] = Field(
+        default="same", description="Prompt template; same: the one that answers were sampled with."
+    )
+    epochs: float = Field(default=5.0, gt=0, le=1000, description="Passes over the subset.")
+    max_steps: int = Field(default=-1, ge=-1, description="Optimizer steps; -1: as many as the epochs need.")
+    learning_rate: float = Field(default=1e-5, gt=0, le=1, description="Peak learning rate.")
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
+        default="cosine", description="Learning-rate schedule."
+    )
+    warmup_ratio: float = Field(default=0.03, ge=0, lt=1, description="Share of the steps spent on warm-up.")
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="Weight decay.")
+    batch_size: int = Field(default=2, ge=1, le=4096, description="Examples per device and step.")
+    gradient_accumulation: int = Field(default=8, ge=1, le=4096, description="Steps gathered before each update.")
+    max_length: int = Field(
+        default=2048, ge=16, description="Longest prompt and answer together, in tokens; longer ones are left out."
+    )
+    packing: bool = Field(default=False, description="Pack several examples into one sequence.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 where the GPU has it."
+    )
+    gradient_checkpointing: bool | None = Field(
+        default=None, description="Trade time for memory; on for GPUs if not set."
+    )
+    seed: int = Field(default=42, ge=0, lt=2**31, description="Seed of data order, adapters and dropout.")
+    lora_rank: int = Field(default=16, ge=1, le=1024, description="lora: rank.")
+    lora_alpha: int = Field(default=32, ge=1, le=4096, description="lora: alpha.")
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="lora: dropout.")
+    lora_targets: str = Field(
+        default="all-linear", description="lora: modules, as PEFT names them, separated by commas."
+    )
+    processes: int = Field(default=1, ge=1, le=1024, description="Processes (GPUs) under accelerate launch.")
+    accelerate_config: str | None = Field(
+        default=None,
+        description="Configuration file of accelerate launch, for FSDP or DeepSpeed with several processes.",
+    )
+    threads: int | None = Field(default=None, ge=1, description="CPU threads of the training process; all if not set.")
+    save_steps: int = Field(default=200, ge=1, description="Steps between the checkpoints that a crash resumes from.")
+    logging_steps: int = Field(default=10, ge=1, description="Steps between reported losses.")
+
+
+class SensorConfig(Section):
+    """How the pool is watched."""
+
+    interval_seconds: int = Field(default=10, ge=1, le=86_400, description="Seconds between two looks of a sensor.")
+    settle_seconds: float = Field(
+        default=3.0, ge=0, description="A file is taken once it hasn't changed for this long and between two looks."
+    )
+    max_shards_per_run: int = Field(
+        default=8, ge=1, le=10_000, description="Shards per run: the model is opened once for all of them."
+    )
+    selectors: list[str] = Field(default=["adg"], description="Selectors renewed when the scores have changed.")

@@ -1,0 +1,87 @@
+"""Selections and bins in the store: small directories, each published as a whole."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from adg_pipeline.errors import StoreError
+from adg_pipeline.host.files import publish_directory
+
+
+def read_manifest(directory: Path) -> dict[str, Any] | None:
+    """``manifest.json`` of a published directory; None where nothing is published. Raises StoreError if damaged."""
+    path = directory / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    return manifest
+
+
+def damaged(path: Path, reason: str) -> StoreError:
+    """A file of a published directory that isn't what was published."""
+    mend = "it is made again, nothing before it is computed again"
+    return StoreError(
+        f"{path}: damaged ({reason}). Delete {path.parent}, then run again: {mend}.", delete=[path.parent]
+    )
+
+
+def require_files(directory: Path, sums: Mapping[str, str]) -> None:
+    """Raise StoreError unless the files of a published directory are those of its manifest (name → SHA-256)."""
+    for name, expected in sums.items():
+        path = directory / name
+        if not path.exists():
+            raise damaged(path, "it is missing")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise damaged(path, "its checksum is not that of the manifest")
+
+
+def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (directory / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+class BinStore:
+    """Centroids (C, d) float32, the bin of every example, and what they were fitted on."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def manifest(self) -> dict[str, Any] | None:
+        return read_manifest(self.directory)
+
+    def centroids(self) -> np.ndarray:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.directory / "centroids.safetensors"
+        try:
+            return load_file(path)["centroids"]
+        except (OSError, SafetensorError) as error:
+            raise damaged(path, str(error)) from error
+
+    def assignments(self) -> pl.DataFrame:
+        """Columns shard, example_id, bin (int32)."""
+        path = self.directory / "assignments.parquet"
+        try:
+            return pl.read_parquet(path, glob=False)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise damaged(path, str(error)) from error
+
+    def publish(self, centroids: np.ndarray, assignments: pl.DataFrame, manifest: dict[str, Any]) -> None:
+        from safetensors.numpy import save_file
+
+        def fill(directory: Path) -> None:
+            save_file({"centroids": np.ascontiguousarray(centroids)}, directory / "centroids.safetensors")
+            assignments.write_parquet(directory / "assignments.parquet")
+            write_manifest(directory, manifest)
+
+        publish_directory(self.directory, fill)

@@ -1,0 +1,149 @@
+"""The store as a Dagster resource: where things are, and how a stage reads and writes them."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from adg_pipeline.errors import StoreError
+from adg_pipeline.formats.shards import file_version, list_shards
+from adg_pipeline.host.files import locked
+from adg_pipeline.store import tables
+from adg_pipeline.store.provenance import Provenance
+from adg_pipeline.store.quarantine import Quarantine
+from adg_pipeline.store.selections import BinStore, read_manifest, require_files
+from adg_pipeline.store.vectors import TABLES, VectorTables
+
+DATA_DIR_VARIABLE = "ADG_DATA_DIR"
+DEFAULT_DATA_DIR = "data"
+SHARD_TABLES = ("raw_pool", "generations", "divergence_scores")
+
+
+def default_data_dir() -> str:
+    """``$ADG_DATA_DIR``, else ``data`` in the working directory."""
+    return os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR
+
+
+class Store(dg.ConfigurableResource):
+    """Everything the pipeline keeps, under `data_dir`. A write replaces a whole shard, atomically."""
+
+    data_dir: str = Field(description="Local directory of the pool and of all that is made from it.")
+
+    @property
+    def root(self) -> Path:
+        if "://" in self.data_dir:
+            raise StoreError(
+                f"{DATA_DIR_VARIABLE}={self.data_dir}: object stores are not supported yet; name a directory"
+            )
+        return Path(self.data_dir).resolve()
+
+    @property
+    def pool_dir(self) -> Path:
+        return self.root / "pool"
+
+    @property
+    def vectors(self) -> VectorTables:
+        return VectorTables(self.root / "lancedb")
+
+    @property
+    def quarantine(self) -> Quarantine:
+        return Quarantine(self.root / "quarantine")
+
+    def file_version(self, shard: str) -> str:
+        """Tells one state of a pool file from another without reading it; "missing" where there is none."""
+        file = list_shards(self.pool_dir).shards.get(shard)
+        return "missing" if file is None else file_version(file)
+
+    # Tables with one Parquet file per shard.
+
+    def table_path(self, asset: str, shard: str) -> Path:
+        return self.root / asset / f"{shard}.parquet"
+
+    def rejects_path(self, shard: str) -> Path:
+        return self.root / "raw_pool" / "rejects" / f"{shard}.jsonl"
+
+    def journal_path(self, shard: str) -> Path:
+        """Answers of a shard that is still being generated."""
+        return self.root / "generations" / "unfinished" / f"{shard}.jsonl"
+
+    def write_table(self, table: pa.Table, provenance: Provenance) -> None:
+        tables.write_table(self.table_path(provenance.asset, provenance.shard), table, provenance)
+
+    def read_table(self, asset: str, shard: str, columns: Sequence[str] | None = None) -> pa.Table:
+        return tables.read_table(self.table_path(asset, shard), columns)
+
+    def scan(self, asset: str, shards: Sequence[str]) -> pl.LazyFrame:
+        return tables.scan_tables([self.table_path(asset, shard) for shard in shards])
+
+    def provenance(self, asset: str, shard: str) -> Provenance | None:
+        """What a stored shard was made from; None where it hasn't been computed. Raises StoreError if damaged."""
+        if asset in TABLES:
+            return self.vectors.provenance(asset, shard)
+        return tables.read_provenance(self.table_path(asset, shard))
+
+    def required_provenance(self, asset: str, shard: str) -> Provenance:
+        provenance = self.provenance(asset, shard)
+        if provenance is None:
+            raise StoreError(f"{asset} of shard {shard} is missing in {self.root}: materialise it first")
+        return provenance
+
+    def shards(self, asset: str) -> list[str]:
+        """Shards of which the asset is stored, sorted."""
+        if asset in TABLES:
+            return self.vectors.shards(asset)
+        return sorted(path.stem for path in (self.root / asset).glob("*.parquet"))
+
+    def remove_shard(self, shard: str) -> None:
+        """Remove every trace of a shard: tables, rejects, unfinished answers, vectors."""
+        for asset in SHARD_TABLES:
+            self.table_path(asset, shard).unlink(missing_ok=True)
+        for path in (self.rejects_path(shard), self.journal_path(shard)):
+            path.unlink(missing_ok=True)
+        for table in TABLES:
+            self.vectors.remove(table, shard)
+        self.quarantine.remove(shard)
+
+    @contextmanager
+    def shard_lock(self, asset: str, shard: str) -> Iterator[None]:
+        """Only one process computes a shard of an asset; the next one finds it done."""
+        with locked(self.root / ".locks" / f"{asset}-{shard}.lock"):
+            yield
+
+    # What isn't partitioned by shard.
+
+    @property
+    def bins(self) -> BinStore:
+        return BinStore(self.root / "semantic_bins")
+
+    def selection_dir(self, selector: str) -> Path:
+        return self.root / "selections" / selector
+
+    def selection_manifest(self, selector: str) -> dict[str, Any] | None:
+        return read_manifest(self.selection_dir(selector))
+
+    def require_selection(self, selector: str) -> None:
+        """Raise StoreError, naming the file, unless the stored subset is what was published."""
+        manifest = self.selection_manifest(selector) or {}
+        require_files(self.selection_dir(selector), manifest.get("files_sha256", {}))
+
+    @contextmanager
+    def damage_named(self, assets: Sequence[str], shards: Sequence[str]) -> Iterator[None]:
+        """Where reading several tables in one query fails, raise StoreError that names the damaged one."""
+        try:
+            yield
+        except (OSError, pl.exceptions.PolarsError):
+            tables.check([self.table_path(asset, shard) for asset in assets for shard in shards])
+            raise
+
+    def checkpoint_dir(self, selector: str) -> Path:
+        return self.root / "checkpoints" / selector
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free

@@ -1,0 +1,83 @@
+"""Parquet tables with their provenance in the footer: one atomic file holds both, so they can't disagree."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adg_pipeline.errors import StoreError
+from adg_pipeline.host.files import write_atomically
+from adg_pipeline.store.provenance import Provenance
+
+PROVENANCE_KEY = b"adg.provenance"
+
+
+def write_table(path: Path, table: pa.Table, provenance: Provenance) -> None:
+    """Write a table and its provenance in one atomic step."""
+    metadata = {**(table.schema.metadata or {}), PROVENANCE_KEY: provenance.to_json().encode()}
+    stamped = table.replace_schema_metadata(metadata)
+    write_atomically(path, lambda temporary: pq.write_table(stamped, temporary, compression="zstd"))
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """Provenance of a stored table, or None where there is no table. Raises StoreError for a damaged one."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return _read_provenance(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=100_000)
+def _read_provenance(path: Path, mtime_ns: int, size: int) -> Provenance:
+    # Sensors and `adg status` read every footer again and again; a file is only ever replaced as a whole.
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(path, error) from error
+    if PROVENANCE_KEY not in metadata:
+        raise StoreError(
+            f"{path}: carries no provenance, so this pipeline did not write it; move it away and run again"
+        )
+    return Provenance.from_json(metadata[PROVENANCE_KEY])
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A stored table, or some of its columns. Raises StoreError that names a missing or damaged file."""
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: missing; materialise the asset {path.parent.name} for {path.stem} again") from error
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(path, error) from error
+
+
+def scan_tables(paths: Sequence[Path]) -> pl.LazyFrame:
+    """The tables one after the other, read lazily: only the columns a query needs."""
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise StoreError(f"{missing[0]}: missing ({len(missing)} in all); materialise {missing[0].parent.name} again")
+    return pl.scan_parquet([str(path) for path in paths], glob=False)
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    reason = str(error).splitlines()[0][:200]
+    if path.parent.name == "generations":
+        cost = "the answers of this shard are sampled again, those of other shards are not"
+    else:
+        cost = "only this shard's table is made again, no answer is generated twice"
+    return StoreError(f"{path}: damaged ({reason}). Delete the file, then run again: {cost}.", delete=[path])
+
+
+def check(paths: Sequence[Path]) -> None:
+    """Raise StoreError that names the first table that can't be read to its end."""
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                for _ in file.iter_batches():
+                    pass
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(path, error) from error

@@ -1,0 +1,287 @@
+"""Vectors in LanceDB: one table for answers, one for instructions, all shards together.
+
+A shard is written in one commit. A small JSON file per shard, removed before the commit and written after it, carries
+the provenance; a crash in between leaves a shard without provenance, which counts as missing and is computed again.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from adg_pipeline.errors import StoreError
+from adg_pipeline.host.disk import disk_fault, disk_faults
+from adg_pipeline.host.files import locked, write_atomically
+from adg_pipeline.store.provenance import Provenance
+
+if TYPE_CHECKING:
+    import lancedb
+
+_MAGIC = b"LANC"
+_DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
+_FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files
+COMPACT_EVERY = 64  # commits
+KEEP_VERSIONS = timedelta(days=1)  # longer than anybody reads one
+TABLES = ("answer_embeddings", "instruction_embeddings")
+
+
+def vector_schema(dimension: int) -> pa.Schema:
+    """Schema of both tables; instructions have sample_index 0."""
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("example_id", pa.string(), nullable=False),
+            pa.field("shard", pa.string(), nullable=False),
+            pa.field("sample_index", pa.int32(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
+        ]
+    )
+
+
+def vector_batch(shard: str, example_ids: Sequence[str], vectors: np.ndarray) -> pa.RecordBatch:
+    """A batch of N × K rows from (N, K, d) float32 vectors, the K samples of an example together."""
+    count, samples, dimension = vectors.shape
+    flat = np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1)
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([f"{shard}/{example}/{sample}" for example in example_ids for sample in range(samples)]),
+            pa.array([example for example in example_ids for _ in range(samples)], pa.string()),
+            pa.array([shard] * (count * samples), pa.string()),
+            pa.array(np.tile(np.arange(samples, dtype=np.int32), count)),
+            pa.FixedSizeListArray.from_arrays(pa.array(flat), dimension),
+        ],
+        schema=vector_schema(dimension),
+    )
+
+
+class VectorTables:
+    """The LanceDB tables under one directory.
+
+    Shard keys hold only letters, digits, "_" and "-" (`formats.split.shard_key`), and are quoted in filters all the same.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def provenance(self, table: str, shard: str) -> Provenance | None:
+        try:
+            return Provenance.from_json(self._stamp(table, shard).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            path = self._stamp(table, shard)
+            raise StoreError(
+                f"{path}: damaged ({error}). Delete the file, then run again: this shard's vectors are made anew from the "
+                "stored texts, no answer is generated twice.",
+                delete=[path],
+            ) from error
+
+    def shards(self, table: str) -> list[str]:
+        return sorted(path.stem for path in self._stamp(table, "x").parent.glob("*.json"))
+
+    def write(
+        self,
+        table: str,
+        shard: str,
+        dimension: int,
+        batches: Iterable[pa.RecordBatch],
+        provenance: Callable[[], Provenance],
+    ) -> Provenance:
+        """Replace a shard's vectors in one commit, streaming the batches. `provenance` is asked for after the last."""
+        stamp = self._stamp(table, shard)
+        with disk_faults(stamp):
+            stamp.unlink(missing_ok=True)
+        lance = self._for_writing(table, dimension)
+        source = _Source(batches)
+        reader = pa.RecordBatchReader.from_batches(vector_schema(dimension), source)
+        try:
+            if lance.count_rows(_shard_is(shard)) == 0:
+                lance.add(reader)
+            else:
+                merge = lance.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                merge.when_not_matched_by_source_delete(_shard_is(shard)).execute(reader)
+        except _FAULTS as error:
+            if source.fault is not None:
+                raise source.fault from None  # what makes the batches is at fault, not the table
+            raise self._fault(table, error) from error
+        record = provenance()
+        write_atomically(stamp, lambda temporary: _write_text(temporary, record.to_json()))
+        if lance.version % COMPACT_EVERY == 0:
+            self.compact(table)
+        return record
+
+    def read(
+        self, table: str, shard: str, *, vectors: bool = True
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Batches of (example ids (n,), sample indices (n,), vectors (n, d) float32) of one shard, in stored order.
+
+        Without `vectors` the third is (n, 0) and nothing of it is read.
+        """
+        columns = ["example_id", "sample_index", *(["vector"] if vectors else [])]
+        query = self._open(table).search().where(_shard_is(shard)).select(columns)
+        yield from self._arrays(table, query)
+
+    def read_all(self, table: str, *, vectors: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Batches of (shards (n,), example ids (n,), vectors (n, d) float32, or (n, 0)) of the whole table."""
+        columns = ["shard", "example_id", *(["vector"] if vectors else [])]
+        query = self._open(table).search().select(columns)
+        yield from self._arrays(table, query)
+
+    def count(self, table: str, shard: str) -> int:
+        with self._faults(table):
+            return int(self._open(table).count_rows(_shard_is(shard)))
+
+    def damage(self, table: str) -> StoreError | None:
+        """What can be seen of damage without opening the table: missing or truncated files. None if there is none."""
+        path = self._directory / f"{table}.lance"
+        what = truncated_or_missing(path) if path.is_dir() else ""
+        if not path.is_dir() and self.shards(table):
+            what = "it is missing"
+        return self._damaged(table, what) if what else None
+
+    def remove(self, table: str, shard: str) -> None:
+        """Remove a shard's vectors and its provenance."""
+        self._stamp(table, shard).unlink(missing_ok=True)
+        if self._exists(table):
+            with self._faults(table):
+                self._open(table).delete(_shard_is(shard))
+
+    def compact(self, table: str) -> None:
+        """Merge the small files that many commits leave behind, and drop versions that nobody reads any more."""
+        if self._exists(table):
+            with self._faults(table):
+                self._open(table).optimize(cleanup_older_than=KEEP_VERSIONS)
+
+    def _arrays(self, table: str, query: object) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        with self._faults(table):
+            for batch in query.to_batches():  # type: ignore[attr-defined]
+                if batch.num_rows == 0:
+                    continue
+                if "vector" in batch.schema.names:
+                    vectors = batch["vector"].flatten().to_numpy(zero_copy_only=True).reshape(batch.num_rows, -1)
+                else:
+                    vectors = np.empty((batch.num_rows, 0), np.float32)
+                first, second = (batch.column(name) for name in batch.schema.names[:2])
+                yield first.to_numpy(zero_copy_only=False), second.to_numpy(zero_copy_only=False), vectors
+
+    def _for_writing(self, table: str, dimension: int) -> "lancedb.table.Table":
+        # Two processes that create a table at the same time would fail one of them.
+        with locked(self._directory / ".locks" / f"{table}.lock"):
+            database = self._connect()
+            if self._exists(table):
+                lance = self._open(table)
+                if lance.schema.field("vector").type.list_size == dimension:
+                    return lance
+                # Another embedder: vectors of two lengths can't share a table, and none of the old ones is up to date.
+                for stamp in self._stamp(table, "x").parent.glob("*.json"):
+                    stamp.unlink()
+                database.drop_table(table)
+            with self._faults(table):
+                created: Any = database.create_table(table, schema=vector_schema(dimension))
+                # Without it, two processes that merge the same new keys both insert them.
+                created.set_unenforced_primary_key("id")
+            return created
+
+    def _open(self, table: str) -> "lancedb.table.Table":
+        with self._faults(table):
+            return self._connect().open_table(table)
+
+    def _connect(self) -> "lancedb.DBConnection":
+        import lancedb  # takes over a second, which sensors and `adg status` needn't spend
+
+        return lancedb.connect(self._directory)
+
+    def _exists(self, table: str) -> bool:
+        return (self._directory / f"{table}.lance").is_dir()
+
+    def _stamp(self, table: str, shard: str) -> Path:
+        return self._directory / "provenance" / table / f"{shard}.json"
+
+    @contextmanager
+    def _faults(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except _FAULTS as error:
+            raise self._fault(table, error) from error
+
+    def _fault(self, table: str, error: Exception) -> Exception:
+        if isinstance(error, StoreError):
+            return error
+        path = self._directory / f"{table}.lance"
+        if (full := disk_fault(path, error)) is not None:
+            return full
+        reason = str(error).splitlines()[0].partition(", /rustc/")[0]  # what follows is a place in LanceDB's own code
+        return self._damaged(table, reason[:300])
+
+    def _damaged(self, table: str, reason: str) -> StoreError:
+        path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table
+        return StoreError(
+            f"{path}: damaged ({reason}). Delete {path} and {stamps}, then run again: vectors are made anew from the "
+            "stored texts, no answer is generated twice.",
+            delete=[path, stamps],
+        )
+
+
+class _Source:
+    """The batches, remembering an exception of what makes them: LanceDB wraps it beyond recognition."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self.fault: Exception | None = None
+
+    def __iter__(self) -> "_Source":
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.fault = error
+            raise
+
+
+def truncated_or_missing(table: Path) -> str:
+    """Files of a Lance table that are missing or end too early, in words; empty if there are none.
+
+    Manifests and data files end with the same four bytes (https://lance.org/format/file/), and the newest manifest
+    names the data files of the table as it stands. So this costs one small read per file, and no library.
+    """
+    manifests = [path for path in table.glob("_versions/*.manifest") if path.stem.isdigit()]
+    if not manifests:
+        return "_versions holds no manifest"
+    newest = min(manifests)  # their names count down from 2⁶⁴ - 1
+    if not _is_whole(newest):
+        return f"{newest.relative_to(table)} is truncated"
+    text = newest.read_bytes()
+    # Before the table itself stands the last change, which names files that may be gone by now.
+    start = int.from_bytes(text[-16:-8], "little")
+    named = {name.decode() for name in _DATA_FILE.findall(text[start:])}
+    for file in sorted(table / "data" / name for name in named):
+        if not file.exists():
+            return f"{file.relative_to(table)} is missing"
+        if not _is_whole(file):
+            return f"{file.relative_to(table)} is truncated"
+    return ""
+
+
+def _is_whole(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(-min(len(_MAGIC), file.stat().st_size), os.SEEK_END)
+        return stream.read() == _MAGIC
+
+
+def _shard_is(shard: str) -> str:
+    quoted = shard.replace("'", "''")
+    return f"shard = '{quoted}'"
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,78 @@
+"""A run that was killed without a word is ended by the next one who looks, and nothing waits for it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import dagster as dg
+import pytest
+
+from adg_pipeline.orchestration.run_health import end_dead_runs
+from adg_pipeline_tests.workbench import Workbench, records
+
+
+def start(bench: Workbench, *arguments: str) -> subprocess.Popen[bytes]:
+    """`adg` in a process group of its own."""
+    command = [sys.executable, "-m", "adg_pipeline.cli", *arguments]
+    environment = {**os.environ, **bench.environment()}
+    return subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def wait_for_first_shard(bench: Workbench, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 90
+    while not bench.store.shards("raw_pool"):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("where", ["--in-process", "--multiprocess"])
+def test_a_killed_run_is_ended_and_the_same_command_goes_on(bench: Workbench, where: str) -> None:
+    bench.settings["generations"]["max_new_tokens"] = 200
+    bench.write_settings()
+    bench.add("a", records(40))
+    process = start(bench, "run", where)
+    wait_for_first_shard(bench, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    with bench.instance() as instance:
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.STARTED]
+    again = bench.adg("run", "--json")
+    assert again.code == 0, again.err
+    assert "was killed earlier" in again.err
+    assert again.json["selected"] == {"adg": 12}
+    with bench.instance() as instance:
+        statuses = [run.status for run in instance.get_runs()]
+        assert statuses.count(dg.DagsterRunStatus.FAILURE) == 1
+        assert dg.DagsterRunStatus.STARTED not in statuses
+
+
+def test_a_run_that_lives_is_left_alone(bench: Workbench) -> None:
+    bench.settings["generations"]["max_new_tokens"] = 200
+    bench.write_settings()
+    bench.add("a", records(40))
+    process = start(bench, "run")
+    try:
+        wait_for_first_shard(bench, process)
+        with bench.instance() as instance:
+            assert end_dead_runs(instance) == []
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_stopped_command_says_so_and_frees_its_slot(bench: Workbench) -> None:
+    bench.settings["generations"]["max_new_tokens"] = 200
+    bench.write_settings()
+    bench.add("a", records(40))
+    process = start(bench, "run")
+    wait_for_first_shard(bench, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 130
+    with bench.instance() as instance:
+        ended = {dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE}
+        assert {run.status for run in instance.get_runs()} <= ended
+        held = instance.event_log_storage.get_concurrency_info("gpu")
+        assert held.claimed_slots == []

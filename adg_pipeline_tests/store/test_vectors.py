@@ -1,0 +1,80 @@
+"""Vector tables: what shows damage and what doesn't, and whose fault a broken write is."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import Recipe, make_provenance
+from adg_pipeline.store.vectors import COMPACT_EVERY, vector_batch
+
+RECIPE = Recipe("answer_embeddings", "1", {"model": "m"})
+TABLE = "answer_embeddings"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(data_dir=str(tmp_path))
+
+
+def put(store: Store, shard: str, examples: list[str]) -> None:
+    vectors = np.ones((len(examples), 3, 4), np.float32)
+    provenance = make_provenance(RECIPE, shard, {}, len(examples) * 3)
+    store.vectors.write(TABLE, shard, 4, [vector_batch(shard, examples, vectors)], lambda: provenance)
+
+
+@pytest.mark.filterwarnings("ignore:optimize")
+def test_rewritten_removed_and_compacted_shards_are_no_damage(store: Store) -> None:
+    """The newest manifest also tells of files that compacting has deleted."""
+    assert store.vectors.damage(TABLE) is None
+    for shard in "abc":
+        put(store, shard, ["x", "y"])
+    put(store, "b", ["y"])
+    assert store.vectors.damage(TABLE) is None
+    for _ in range(2):
+        store.vectors._open(TABLE).optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+        assert store.vectors.damage(TABLE) is None
+        put(store, "c", ["z"])
+        store.vectors.remove(TABLE, "a")
+        assert store.vectors.damage(TABLE) is None
+    assert store.vectors.count(TABLE, "c") == 3
+
+
+def test_a_table_that_is_gone_while_its_records_say_otherwise_is_damaged(store: Store, tmp_path: Path) -> None:
+    put(store, "a", ["x"])
+    (tmp_path / "lancedb" / f"{TABLE}.lance").rename(tmp_path / "elsewhere")
+    damage = store.vectors.damage(TABLE)
+    assert damage is not None
+    assert "it is missing" in str(damage)
+    assert [path.name for path in damage.delete] == [f"{TABLE}.lance", TABLE]
+
+
+def test_an_embedder_that_fails_is_not_called_a_damaged_table(store: Store) -> None:
+    class Overheated(RuntimeError):
+        pass
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield vector_batch("a", ["x"], np.ones((1, 3, 4), np.float32))
+        raise Overheated("the GPU is too hot")
+
+    with pytest.raises(Overheated, match="too hot"):
+        store.vectors.write(TABLE, "a", 4, batches(), lambda: make_provenance(RECIPE, "a", {}, 3))
+    put(store, "a", ["x"])
+    with pytest.raises(Overheated, match="too hot"):
+        store.vectors.write(TABLE, "a", 4, batches(), lambda: make_provenance(RECIPE, "a", {}, 3))
+    assert store.vectors.damage(TABLE) is None
+
+
+def test_many_commits_are_compacted_without_being_asked(store: Store, tmp_path: Path) -> None:
+    for number in range(COMPACT_EVERY + 4):
+        put(store, f"shard-{number:03}", ["x"])
+    stats = store.vectors._open(TABLE).stats()
+    assert stats["fragment_stats"]["num_fragments"] <= 8
+    assert store.vectors.damage(TABLE) is None
+    assert all(
+        store.vectors.count(TABLE, f"shard-{number:03}") == 3 for number in (0, COMPACT_EVERY, COMPACT_EVERY + 3)
+    )
