@@ -168,6 +168,10 @@ def _subset(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for (shard,), rows in chosen.group_by("shard"):
         raw = store.scan("raw_pool", [str(shard)])
+        if "tools" not in raw.collect_schema():
+            raise StaleInputError(
+                f"raw_pool of {shard} was made by an earlier version: materialise it again, then select"
+            )
         parts.append(raw.join(rows.lazy(), on="example_id").with_columns("shard").collect())
     subset = pl.concat(parts).sort("rank") if parts else chosen
     if subset.height != chosen.height:
@@ -250,6 +254,7 @@ def _publish(directory: Path, ranking: pl.DataFrame, subset: pl.DataFrame, manif
             input="input",
             output="output",
             messages="messages",
+            tools="tools",
         )
         lines.write_ndjson(temporary / "subset.jsonl")
         ranking.write_parquet(temporary / "ranking.parquet")

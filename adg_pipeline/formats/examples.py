@@ -44,7 +44,7 @@ def _checked(draft: Draft, number: int, identity: str | None, source: str, limit
     if not draft.output.strip():
         return Unusable("empty output")
     try:
-        content = canonical_content(draft.instruction, draft.input, draft.output, draft.messages)
+        content = canonical_content(draft.instruction, draft.input, draft.output, draft.messages, draft.tools)
         names = f"{identity or ''}{source}".encode()
     except UnicodeEncodeError:
         return Unusable("lone surrogate", "half of a surrogate pair is no character, and UTF-8 can't hold it")
@@ -61,11 +61,13 @@ def _checked(draft: Draft, number: int, identity: str | None, source: str, limit
         input=draft.input,
         output=draft.output,
         messages=draft.messages,
+        tools=draft.tools,
         content_hash=digest,
         row=number,
     )
 
 
 def _texts(draft: Draft) -> Iterator[str]:
-    yield from (draft.instruction, draft.input, draft.output)
-    yield from (turn.content for turn in draft.messages or ())
+    yield from (draft.instruction, draft.input, draft.output, draft.tools)
+    for turn in draft.messages or ():
+        yield from (turn.content, turn.reasoning, turn.tool_calls, turn.tool_name, turn.tool_call_id)

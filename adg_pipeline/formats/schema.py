@@ -8,6 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+TURN_FIELDS = ("role", "content", "reasoning", "tool_calls", "tool_name", "tool_call_id", "learn")
+_TURN = pa.struct([*((name, pa.string()) for name in TURN_FIELDS[:-1]), ("learn", pa.bool_())])
+
 # The list's field is called "element", as Parquet stores it: what is read back then equals this schema.
 RAW_POOL_SCHEMA = pa.schema(
     [
@@ -16,10 +19,8 @@ RAW_POOL_SCHEMA = pa.schema(
         ("instruction", pa.string()),
         ("input", pa.string()),
         ("output", pa.string()),
-        (
-            "messages",
-            pa.list_(pa.field("element", pa.struct([("role", pa.string()), ("content", pa.string())]))),
-        ),
+        ("messages", pa.list_(pa.field("element", _TURN))),
+        ("tools", pa.string()),
         ("content_hash", pa.string()),
         ("row", pa.int64()),
     ]
@@ -30,19 +31,42 @@ EXCERPT_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. role: system, user, assistant or tool."""
+    """One turn.
+
+    role: system, user, assistant or tool. reasoning: what the assistant thought before its answer, where the file has it
+    apart from the content. tool_calls: JSON text of OpenAI's list of ``{"type": "function", "id"?, "function": {"name",
+    "arguments": {…}}}``. tool_name, tool_call_id: which tool, and which call of it, a tool's turn answers. learn: False
+    for a turn of the assistant that must not be learnt.
+    """
 
     role: str
     content: str
+    reasoning: str = ""
+    tool_calls: str = ""
+    tool_name: str = ""
+    tool_call_id: str = ""
+    learn: bool = True
+
+    def to_row(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in TURN_FIELDS}
+
+    def said(self) -> list[Any]:
+        """Role and content; then what else it has, by name, so that a plain turn is hashed as it always was."""
+        more = {name: getattr(self, name) for name in TURN_FIELDS[2:-1] if getattr(self, name)}
+        more |= {} if self.learn else {"learn": False}
+        return [self.role, self.content, more] if more else [self.role, self.content]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One instruction with its reference output.
 
-    example_id: the file's own id, else `content_hash`. messages: every turn of a conversation; None where one user turn
-    and one assistant turn say it all. In a conversation `instruction` is the last user turn, `output` the last
-    assistant turn, and `input` is empty. row: the record's number in its file, from 1.
+    example_id: the file's own id, else `content_hash`. messages: every turn of a conversation; None where instruction,
+    input and output say it all. It ends with the last assistant turn that may be learnt. In a conversation
+    `instruction` is the last user turn, `input` is empty, and `output` is the text of that last assistant turn: its
+    content, then its tool calls, one JSON object of name and arguments a line. tools: JSON text of the list of functions
+    that the assistant may call, as chat templates want it; "" if there are none. row: the record's number in its file,
+    from 1.
     """
 
     example_id: str
@@ -51,6 +75,7 @@ class Example:
     input: str
     output: str
     messages: tuple[Message, ...] | None
+    tools: str
     content_hash: str
     row: int
 
@@ -62,9 +87,8 @@ class Example:
             "instruction": self.instruction,
             "input": self.input,
             "output": self.output,
-            "messages": [{"role": turn.role, "content": turn.content} for turn in self.messages]
-            if self.messages
-            else None,
+            "messages": [turn.to_row() for turn in self.messages] if self.messages else None,
+            "tools": self.tools,
             "content_hash": self.content_hash,
             "row": self.row,
         }
@@ -85,13 +109,16 @@ class Rejection:
     excerpt: str
 
 
-def canonical_content(instruction: str, input: str, output: str, messages: Sequence[Message] | None) -> bytes:
+def canonical_content(
+    instruction: str, input: str, output: str, messages: Sequence[Message] | None, tools: str = ""
+) -> bytes:
     """Canonical JSON of what an example says: the bytes behind `content_hash`.
 
     Raises UnicodeEncodeError for a lone surrogate, which no UTF-8 file can hold.
     """
-    turns = [[turn.role, turn.content] for turn in messages] if messages else None
-    return json.dumps([instruction, input, output, turns], ensure_ascii=False, separators=(",", ":")).encode()
+    turns = [turn.said() for turn in messages] if messages else None
+    said = [instruction, input, output, turns, *([tools] if tools else [])]
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def content_hash(content: bytes) -> str:

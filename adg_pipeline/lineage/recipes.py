@@ -10,7 +10,7 @@ from adg_pipeline.settings.sections import EmbeddingConfig, GenerationConfig, Ra
 from adg_pipeline.store.provenance import Recipe
 
 CODE_VERSIONS = {
-    "raw_pool": "1",
+    "raw_pool": "2",
     "generations": "1",
     "answer_embeddings": "1",
     "instruction_embeddings": "1",

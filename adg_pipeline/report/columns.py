@@ -13,8 +13,12 @@ RAW_POOL_COLUMNS = _columns(
     instruction=("string", "What is asked; of a conversation the last user turn"),
     input=("string", "Context of the instruction; empty where there is none"),
     output=("string", "Reference answer"),
-    messages=("list<struct<role, content>>", "All turns of a conversation; null for a single turn"),
-    content_hash=("string", "Hash of instruction, input, output and messages"),
+    messages=(
+        "list<struct<role, content, reasoning, tool_calls, tool_name, tool_call_id, learn>>",
+        "All turns of a conversation; null for a single turn",
+    ),
+    tools=("string", "Functions that the assistant may call, as JSON; empty where there are none"),
+    content_hash=("string", "Hash of instruction, input, output, messages and tools"),
     row=("int64", "Number of the record in its file, from 1"),
 )
 GENERATIONS_COLUMNS = _columns(

@@ -21,6 +21,7 @@ class Draft:
     input: str
     output: str
     messages: tuple[Message, ...] | None = None
+    tools: str = ""
     id_suffix: str = ""
 
 

@@ -37,8 +37,14 @@ def subset_fingerprint(subset: Path) -> str:
     """Hash of what a training reads of a subset, in its order; the same whatever else the file holds."""
     digest = hashlib.sha256()
     for row in read_subset(subset):
+        row["messages"] = row["messages"] and [_said(turn) for turn in row["messages"]]
         digest.update(json.dumps(row, sort_keys=True, ensure_ascii=True).encode() + b"\n")
     return f"sha256:{digest.hexdigest()}"
+
+
+def _said(turn: dict[str, Any]) -> dict[str, Any]:
+    """The turn without what it doesn't have: a plain one is known by role and content, as it always was."""
+    return {name: value for name, value in turn.items() if name in ("role", "content") or value not in (None, "", True)}
 
 
 def read_subset(subset: Path) -> Iterator[dict[str, Any]]:
