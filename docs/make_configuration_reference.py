@@ -59,7 +59,9 @@ def reference() -> str:
 
 
 def _section(name: str, section: Any) -> str:
-    rows = "\n".join(" | ".join(row).join(("| ", " |")) for row in _rows(name, section, section.RECIPE))
+    rows = "\n".join(
+        " | ".join(row).join(("| ", " |")) for row in _rows(name, section, section.RECIPE + section.RECIPE_IF_SET)
+    )
     assets = [asset for asset, of_section in ASSET_SECTIONS.items() if of_section == name and asset != name]
     used_by = f" Used by {' and '.join(assets)}." if assets else ""
     note = f"{NOTES[name]}\n\n" if name in NOTES else ""
@@ -88,6 +90,8 @@ def _type(annotation: Any) -> str:
         return " or ".join("null" if kind is type(None) else _type(kind) for kind in arguments)
     if origin is list:
         return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return "mapping"
     names: Mapping[Any, str] = {int: "integer", float: "number", bool: "true or false", str: "text"}
     return names[annotation]
 

@@ -54,6 +54,13 @@ class Settings(BaseModel):
                 f"selected_subset.min_distinct_answers is {self.selected_subset.min_distinct_answers}, but only "
                 f"generations.samples = {samples} answers are drawn: nothing could be selected"
             )
+        if self.generations.template_options and "chat" not in (
+            self.generations.template,
+            self.finetuned_checkpoint.template,
+        ):
+            raise ValueError(
+                "generations.template_options are switches of a chat template: set generations.template: chat"
+            )
         return self
 
     def run_config(self, asset_names: Iterable[str]) -> dict[str, Any]:

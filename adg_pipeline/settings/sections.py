@@ -12,7 +12,7 @@ This module imports no model library and nothing of the pipeline.
 from typing import Any, ClassVar, Literal
 
 from dagster import Config
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 PoolFormat = Literal[
     "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "self_instruct", "flan_cot", "canonical"
@@ -21,6 +21,13 @@ Engine = Literal["transformers", "vllm", "endpoint"]
 Template = Literal["alpaca", "chat"]
 Device = str
 DType = Literal["auto", "float64", "float32", "bfloat16", "float16"]
+
+# Names that transformers' apply_chat_template takes for itself.
+_NOT_TEMPLATE_OPTIONS = {
+    "conversation", "messages", "tools", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize",
+    "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask",
+    "tokenizer_kwargs",
+}  # fmt: skip
 
 
 class Section(Config):
@@ -31,10 +38,18 @@ class Section(Config):
 
     RECIPE: ClassVar[tuple[str, ...]] = ()
 
+    #: Part of the recipe only where they differ from their default, which is what was done before they existed: so
+    #: they make nothing stale that was stored without them.
+    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = ()
+
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what the stage computes, as plain JSON values."""
         values = self.model_dump(mode="json")
-        return {name: values[name] for name in self.RECIPE}
+        defaults = {
+            name: known.get_default(call_default_factory=True) for name, known in type(self).model_fields.items()
+        }
+        given = [name for name in self.RECIPE_IF_SET if getattr(self, name) != defaults[name]]
+        return {name: values[name] for name in (*self.RECIPE, *given)}
 
 
 class RawPoolConfig(Section):
@@ -94,6 +109,7 @@ class GenerationConfig(Section):
         "engine", "backbone", "revision", "template", "samples", "temperature", "top_p", "top_k", "max_new_tokens",
         "seed", "dtype",
     )  # fmt: skip
+    RECIPE_IF_SET = ("system_text", "template_options", "stop")
 
     engine: Engine = Field(
         default="transformers", description="What runs the backbone: transformers, vllm or endpoint."
@@ -107,6 +123,18 @@ class GenerationConfig(Section):
     )
     template: Template = Field(
         default="alpaca", description="Prompt: the Alpaca template, or the tokenizer's chat template."
+    )
+    template_options: dict[str, Any] = Field(
+        default={},
+        description="Switches of the chat template, such as {enable_thinking: false}; training uses them too.",
+    )
+    system_text: Literal["template", "fold"] = Field(
+        default="template",
+        description="chat: fold puts system text before the first user turn, for a template that refuses a system turn.",
+    )
+    stop: list[str] = Field(
+        default=[],
+        description="Texts that end an answer, which is cut before them; auto: where the template's next turn begins.",
     )
     samples: int = Field(default=5, ge=2, le=64, description="K, answers per instruction.")
     temperature: float = Field(default=1.4, gt=0, le=10, description="Sampling temperature.")
@@ -128,6 +156,27 @@ class GenerationConfig(Section):
     )
     vllm: VllmOptions = Field(default=VllmOptions(), description="Options of the vllm engine.")
     endpoint: EndpointOptions = Field(default=EndpointOptions(), description="Options of the endpoint engine.")
+
+    @field_validator("template_options")
+    @classmethod
+    def options_are_the_templates_own(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if ours := sorted(_NOT_TEMPLATE_OPTIONS & value.keys()):
+            raise ValueError(f"{', '.join(ours)} is decided by the pipeline, not by an option of the template")
+        if unset := sorted(name for name, given in value.items() if given is None):
+            raise ValueError(f"{', '.join(unset)} has no value: leave it out")
+        return value
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def one_stop_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("stop")
+    @classmethod
+    def stops_are_texts(cls, value: list[str]) -> list[str]:
+        if "" in value:
+            raise ValueError("an empty text would end every answer before it begins")
+        return list(dict.fromkeys(value))
 
 
 class EmbeddingConfig(Section):

@@ -6,7 +6,7 @@ import pytest
 
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.loading import Settings, load_settings
-from adg_pipeline.settings.sections import SelectionConfig
+from adg_pipeline.settings.sections import GenerationConfig, SelectionConfig
 
 
 def write(folder: Path, text: str) -> Path:
@@ -45,6 +45,12 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ("selected_subset: {bugdet: 3}", ["selected_subset.bugdet", "unknown key", "budget"]),
         ("selection: {budget: 3}", ["selection", "unknown key", "selected_subset"]),
         ("selected_subset: {min_distinct_answers: 9}", ["min_distinct_answers is 9", "samples = 5"]),
+        (
+            "generations: {template: chat, template_options: {tokenize: true}}",
+            ["template_options", "tokenize is decided"],
+        ),
+        ("generations: {template_options: {enable_thinking: false}}", ["template_options", "template: chat"]),
+        ("generations: {stop: ['a', '']}", ["generations.stop", "an empty text"]),
         ("- a list", ["expected sections"]),
         ("a: [", ["can't be read as YAML"]),
     ],
@@ -82,6 +88,19 @@ def test_only_what_decides_the_result_is_in_the_recipe() -> None:
     settings = Settings.model_validate({"generations": {"batch_size": 7, "device": "cuda:1", "max_failed_share": 0.5}})
     assert settings.generations.recipe() == Settings().generations.recipe()
     assert SelectionConfig(weight=0.1).recipe() != SelectionConfig().recipe()
+
+
+def test_a_setting_that_came_later_is_in_the_recipe_once_it_is_used() -> None:
+    before = GenerationConfig().recipe()
+    assert not {"stop", "system_text", "template_options"} & before.keys()
+    used = GenerationConfig(stop=["###"], system_text="fold", template_options={"enable_thinking": False}).recipe()
+    assert used == {
+        **before, "stop": ["###"], "system_text": "fold", "template_options": {"enable_thinking": False},
+    }  # fmt: skip
+
+
+def test_one_stop_needs_no_list(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, "generations: {stop: auto}")).generations.stop == ["auto"]
 
 
 def test_run_config_spells_out_every_section_of_the_assets_asked_for() -> None:
