@@ -6,6 +6,7 @@ from adg_pipeline import report
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.formats.convert import ConversionSummary, convert
+from adg_pipeline.formats.origins import origin_facts
 from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, raw_pool_recipe
 from adg_pipeline.orchestration.compute import SHARD_RETRIES
@@ -64,6 +65,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                     "rejected": summary.rejected,
                     "reasons": summary.reasons,
                     "sha256": summary.sha256,
+                    **origin_facts(file.path),
                 }
                 stored.append(
                     make_provenance(

@@ -28,7 +28,8 @@ class ConversionSummary:
     """What became of a pool file: read == accepted + rejected.
 
     read: its records; each instance of a self-instruct seed counts as one. reasons: rejections by kind, most frequent
-    first. bytes, sha256: of the file as it lies there. content_fingerprint: 64 hex digits over the accepted pairs of
+    first. complete: whether the file was read to its end. bytes, sha256: of the file as it lies there; no SHA-256 where it
+    wasn't read to its end. content_fingerprint: 64 hex digits over the accepted pairs of
     example_id and content_hash, whatever their order.
     """
 
@@ -38,8 +39,9 @@ class ConversionSummary:
     accepted: int
     rejected: int
     reasons: dict[str, int]
+    complete: bool
     bytes: int
-    sha256: str
+    sha256: str | None
     content_fingerprint: str
 
 
@@ -54,6 +56,7 @@ def convert(
     source: str | None = None,
     metadata: Metadata | None = None,
     progress: Progress | None = None,
+    limit: int | None = None,
 ) -> ConversionSummary:
     """Write the file's examples to `table_path` (`RAW_POOL_SCHEMA`, zstd), its rejections to `rejects_path` (JSONL).
 
@@ -63,6 +66,7 @@ def convert(
     source: the name for records that have none of their own; by default the file's, without shard number.
     metadata: of the table's schema, or how to make it from the summary.
     progress: called with (bytes read, bytes in all) about once per MiB.
+    limit: stop after so many different examples. Of repeats, only those that were read by then count.
 
     Raises:
         PoolFileError: nothing in the file is usable. Neither output is touched.
@@ -71,7 +75,7 @@ def convert(
     with disk_faults(table_path), staging_directory(table_path) as staging:
         table, rejects = Path(staging) / "table.parquet", Path(staging) / "rejects.jsonl"
         with _unchanged(path):
-            summary = _stage(path, table, rejects, config, source or source_name(path), metadata or {}, progress)
+            summary = _stage(path, table, rejects, config, source or source_name(path), metadata or {}, progress, limit)
         if summary.rejected:
             put_in_place(rejects, rejects_path)
         else:
@@ -88,10 +92,12 @@ def _stage(
     source: str,
     metadata: Metadata,
     progress: Progress | None,
+    limit: int | None,
 ) -> ConversionSummary:
     layout = detect_layout(path, config)
     first_pass = table_path.with_name("first-pass.parquet")
     ledger = IdLedger()
+    complete = True
 
     def finish(table: TableWriter, rejects: RejectsWriter) -> ConversionSummary:
         summary = ConversionSummary(
@@ -101,8 +107,9 @@ def _stage(
             accepted=table.rows,
             rejected=rejects.count,
             reasons=dict(rejects.reasons.most_common()),
+            complete=complete,
             bytes=path.stat().st_size,
-            sha256=sha256_of(path),
+            sha256=sha256_of(path) if complete else None,
             content_fingerprint=ledger.fingerprint,
         )
         if not summary.accepted:
@@ -112,12 +119,18 @@ def _stage(
 
     with RejectsWriter(rejects_path) as rejects:
         with TableWriter(first_pass) as table:
+            taken: set[str] = set()  # ids; stays empty without a limit
             for result in read_examples(path, layout, source, max_record_bytes(config), progress):
+                if limit is not None and len(taken) >= limit:
+                    complete = False
+                    break
                 if isinstance(result, Rejection):
                     rejects.add(result)
                 else:
                     table.add(result)
                     ledger.add(result.example_id, result.content_hash)
+                    if limit is not None:
+                        taken.add(result.example_id)
             suspects = ledger.suspects()
             if not len(suspects):
                 summary = finish(table, rejects)

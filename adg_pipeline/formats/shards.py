@@ -1,16 +1,22 @@
 """The pool directory: one file is one shard. Its keys, its listing and the version of a file."""
 
+import hashlib
 import os
 import re
 import stat
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SUFFIX = re.compile(r"(\.(jsonl|ndjson|json|tsv|parquet))?(\.(gz|zst))?$", re.IGNORECASE)
+from adg_pipeline.formats.errors import PoolFileError
+
+_SUFFIX = re.compile(r"(\.(jsonl|ndjson|json|csv|tsv|parquet))?(\.(gz|zst))?$", re.IGNORECASE)
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
 _SHARD_NUMBER = re.compile(r"-\d{5,}(-of-\d{5,})?$")
 _UNFINISHED = (".tmp", ".part")
+# Longer keys are cut: what is written beside a file on its way adds some 60 characters, and a name may have 255 bytes.
+_LONGEST_KEY = 150
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,29 @@ def split_name(filename: str) -> tuple[str, str]:
 def shard_key(filename: str) -> str:
     """The file's stem, with every character outside ``[A-Za-z0-9_-]`` replaced by ``-``.
 
-    Two names may have one key (``a.json`` and ``a.jsonl``, ``a b.json`` and ``a-b.json``): `list_shards` tells. Raises
-    ValueError for a name that leaves nothing to make a key of.
+    A stem with other letters than ASCII's is spelt without them and gets eight letters of a hash, which two names have
+    in common only if they are the same characters (composed or not): ``Größe.json`` is ``Gro-e-…``, ``数据.json`` is
+    ``file-…``. A shard number stays at the end. Two ASCII names may have one key (``a.json`` and ``a.jsonl``, ``a b.json``
+    and ``a-b.json``): `list_shards` tells. Raises PoolFileError for a name that leaves nothing to make a key of.
     """
-    key = _NOT_IN_KEYS.sub("-", split_name(Path(filename).name)[0])
-    if not key:
-        raise ValueError(f"{filename!r} has no stem to make a shard key of; rename the file")
-    return key
+    stem = split_name(Path(filename).name)[0]
+    if not stem:
+        raise PoolFileError(f"{filename!r} has no stem to make a shard key of; rename the file")
+    number = _SHARD_NUMBER.search(stem)
+    base, end = (stem[: number.start()], number[0]) if number and number.start() else (stem, "")
+    key = _NOT_IN_KEYS.sub("-", base)
+    if not stem.isascii():
+        plain = "".join(mark for mark in unicodedata.normalize("NFKD", base) if not unicodedata.combining(mark))
+        key = f"{_NOT_IN_KEYS.sub('-', plain).strip('-') or 'file'}-{_hash_letters(base)}"
+    if len(key) > _LONGEST_KEY:
+        key = f"{key[: _LONGEST_KEY - 9]}-{_hash_letters(base)}"
+    return key + end
+
+
+def _hash_letters(text: str) -> str:
+    """Eight letters from a to p: digits could be taken for a shard number."""
+    data = unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in hashlib.sha256(data).hexdigest()[:8])
 
 
 def source_name(path: Path) -> str:
@@ -75,7 +97,13 @@ def list_shards(pool_dir: Path) -> PoolListing:
     """
     claims: dict[str, list[ShardFile]] = defaultdict(list)
     problems: list[str] = []
-    inside = pool_dir.resolve(strict=True)
+    try:
+        inside = pool_dir.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no pool directory {pool_dir}: add files with `adg pool add FILE`, or name another data directory "
+            "with ADG_DATA_DIR"
+        ) from error
     with os.scandir(pool_dir) as entries:
         names = sorted(entry.name for entry in entries)
     seen: set[str] = set()

@@ -1,41 +1,25 @@
 """Adding files to the pool directory: whole, or as canonical JSONL shards of a given size."""
 
-import filecmp
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from adg_pipeline.formats.convert import ConversionSummary, convert
 from adg_pipeline.formats.errors import PoolFileChanged, ShardConflict
-from adg_pipeline.formats.shards import (
-    PoolListing,
-    ShardFile,
-    file_version,
-    list_shards,
-    shard_key,
-    source_name,
-    split_name,
-)
+from adg_pipeline.formats.layout import detect_layout
+from adg_pipeline.formats.origins import ORIGINS_FOLDER, Origin, read_origin, write_origin
+from adg_pipeline.formats.shards import shard_key, source_name, split_name
 from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.table import read_groups
-from adg_pipeline.host.files import staging_directory
+from adg_pipeline.host.disk import disk_faults
+from adg_pipeline.host.files import locked, staging_directory
 from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import RawPoolConfig
-
-__all__ = [
-    "PoolListing",
-    "ShardFile",
-    "ShardWritten",
-    "add_to_pool",
-    "file_version",
-    "list_shards",
-    "shard_key",
-    "source_name",
-]
 
 REJECTS_FOLDER = ".rejects"
 
@@ -54,6 +38,16 @@ class ShardWritten:
     summary: ConversionSummary
 
 
+@dataclass(frozen=True)
+class _Staged:
+    """A file that is to be in the pool under `name`. content: where its bytes lie."""
+
+    name: str
+    content: Path
+    sha256: str
+    rows: int
+
+
 def add_to_pool(
     file: Path,
     pool_dir: Path,
@@ -62,71 +56,91 @@ def add_to_pool(
     name: str | None = None,
     config: RawPoolConfig | None = None,
     progress: Progress | None = None,
+    *,
+    replace: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[ShardWritten]:
     """Put a file into the pool directory, which is made if it is missing. Doing it again changes nothing.
 
     Without `rows_per_shard` and `limit` the file is copied as it is, under its shard key. With them its examples are
     written as ``<key>-00000.jsonl``, ``<key>-00001.jsonl``, …: the columns of `RAW_POOL_SCHEMA`, ids and source kept.
-    Repeats are looked for in the whole file first, so the examples are the same for every shard size; what was rejected
-    lies in ``.rejects/<key>.jsonl``. A file that has grown gives the same first shards.
+    Repeats are looked for first, so the examples are the same for every shard size; what was rejected lies in
+    ``.rejects/<key>.jsonl``. A file that has grown gives the same first shards.
 
-    rows_per_shard: examples per shard, one shard if None. limit: only the first so many examples of those accepted.
-    name: shard key and source instead of the file's own.
+    What an earlier call made of the same file is replaced, shards that are no longer needed included, and `say` is told.
+    Anything else under this key is replaced only if `replace` is set.
+
+    rows_per_shard: examples per shard, one shard if None. limit: only the first so many examples; the rest of the file
+    isn't read. name: shard key and source instead of the file's own.
 
     Raises:
         PoolFileError: nothing in the file is usable.
         PoolFileChanged: the file was written to meanwhile.
-        ShardConflict: the pool holds shards of this name that this call would leave beside the new ones.
+        ShardConflict: under this key the pool holds something else.
+        StoreError: the pool directory can't be written.
     """
     for value, what in ((rows_per_shard, "rows_per_shard"), (limit, "limit")):
         if value is not None and value < 1:
             raise ValueError(f"{what} is {value}: it has to be at least 1")
+    config = config or RawPoolConfig()
+    detect_layout(file, config)  # what is no pool file at all makes no pool directory either
     key = shard_key(name or file.name)
     source = source_name(Path(name or file.name))
-    pool_dir.mkdir(parents=True, exist_ok=True)
-    with staging_directory(pool_dir / key) as staging:
+    with disk_faults(pool_dir), staging_directory(pool_dir / key) as staging:
         table, rejects = staging / "table.parquet", staging / "rejects.jsonl"
-        summary = convert(file, table, rejects, config or RawPoolConfig(), source=source, progress=progress)
+        summary = convert(file, table, rejects, config, source=source, progress=progress, limit=limit)
         if rows_per_shard is None and limit is None:
-            target = pool_dir / (key + split_name(file.name)[1].lower())
-            return [_copy(file, target, key, staging, summary)]
-        rows = min(limit or summary.accepted, summary.accepted)
-        size = rows_per_shard or rows
-        targets = [pool_dir / f"{key}-{number:05d}.jsonl" for number in range(-(-rows // size))]
-        _refuse_leftovers(pool_dir, key, targets)
-        lines = islice(_lines(table), rows)
-        shards = [_write_shard(target, islice(lines, size), staging, summary) for target in targets]
-        kept = pool_dir / REJECTS_FOLDER / f"{key}.jsonl"
-        if summary.rejected:
-            put_in_place(rejects, kept)
+            suffix = split_name(file.name)[1].lower()
+            staged = [_copied(file, pool_dir / (key + suffix), staging, summary)]
         else:
-            kept.unlink(missing_ok=True)
+            staged = list(_shards(table, key, summary.accepted, rows_per_shard or summary.accepted, staging))
+        origin = Origin(str(file.resolve()), {new.name: new.sha256 for new in staged}, summary.accepted)
+        with locked(pool_dir / ORIGINS_FOLDER / ".lock"):
+            shards = _put(staged, pool_dir, key, origin, summary, replace, say)
+            if rows_per_shard is not None or limit is not None:
+                _keep_rejects(rejects, pool_dir / REJECTS_FOLDER / f"{key}.jsonl")
     return shards
 
 
-def _copy(file: Path, target: Path, key: str, staging: Path, summary: ConversionSummary) -> ShardWritten:
-    _refuse_leftovers(target.parent, key, [target])
-    changed = not target.exists() or sha256_of(target) != summary.sha256
-    if changed:
-        staged = staging / target.name
-        shutil.copyfile(file, staged)
-        if sha256_of(staged) != summary.sha256:
-            raise PoolFileChanged(f"{file}: was written to while it was copied; add it again once it is complete")
-        put_in_place(staged, target)
-    return ShardWritten(key, target, summary.accepted, changed, summary)
+def names_in_pool(files: Sequence[Path], *, with_folder: bool = False) -> dict[Path, str]:
+    """The name that each file gets in the pool. The same file named twice is one.
+
+    with_folder: ``a-train.json`` for ``a/train.json``. Raises ShardConflict where two files would have one shard key.
+    """
+    names, claims = {}, defaultdict(list)
+    for file in {file.resolve(): file for file in files}.values():
+        names[file] = f"{file.resolve().parent.name}-{file.name}" if with_folder else file.name
+        claims[shard_key(names[file])].append(file)
+    for key, claiming in claims.items():
+        if len(claiming) > 1:
+            listed = " and ".join(str(file) for file in claiming)
+            mend = (
+                "give one of them another --name" if with_folder else "use --with-folder, or add one of them by --name"
+            )
+            raise ShardConflict(f"{listed} would have the same shard key {key}, so nothing was added: {mend}")
+    return names
 
 
-def _write_shard(target: Path, lines: Iterator[str], staging: Path, summary: ConversionSummary) -> ShardWritten:
-    staged = staging / target.name
-    rows = 0
-    with staged.open("w", encoding="utf-8", newline="\n") as file:
-        for line in lines:
-            file.write(line)
-            rows += 1
-    changed = not target.exists() or not filecmp.cmp(staged, target, shallow=False)
-    if changed:
-        put_in_place(staged, target)
-    return ShardWritten(shard_key(target.name), target, rows, changed, summary)
+def _copied(file: Path, target: Path, staging: Path, summary: ConversionSummary) -> _Staged:
+    """The file as it is. It is copied only where the pool doesn't hold these bytes already."""
+    assert summary.sha256 is not None
+    if target.is_file() and sha256_of(target) == summary.sha256:
+        return _Staged(target.name, target, summary.sha256, summary.accepted)
+    staged = staging / "copy"
+    shutil.copyfile(file, staged)
+    if sha256_of(staged) != summary.sha256:
+        raise PoolFileChanged(f"{file}: was written to while it was copied; add it again once it is complete")
+    return _Staged(target.name, staged, summary.sha256, summary.accepted)
+
+
+def _shards(table: Path, key: str, examples: int, size: int, staging: Path) -> Iterator[_Staged]:
+    lines = _lines(table)
+    for number in range(-(-examples // size)):
+        name = f"{key}-{number:05d}.jsonl"
+        content = staging / name
+        with content.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(islice(lines, size))
+        yield _Staged(name, content, sha256_of(content), min(size, examples - number * size))
 
 
 def _lines(table: Path) -> Iterator[str]:
@@ -135,18 +149,62 @@ def _lines(table: Path) -> Iterator[str]:
             yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _refuse_leftovers(pool_dir: Path, key: str, targets: list[Path]) -> None:
-    """A pool with the file whole and in shards, or in shards of two sizes, would hold its records twice."""
+def _put(
+    staged: Sequence[_Staged],
+    pool_dir: Path,
+    key: str,
+    origin: Origin,
+    summary: ConversionSummary,
+    replace: bool,
+    say: Callable[[str], None],
+) -> list[ShardWritten]:
+    """Put files in place and remove what they replace. All that takes long was done before."""
     own = re.compile(re.escape(key) + r"(-\d{5,})?")
-    planned = {target.name for target in targets}
-    leftovers = sorted(
-        path.name
-        for path in pool_dir.iterdir()
-        if not path.name.startswith(".") and path.name not in planned and own.fullmatch(shard_key(path.name))
-    )
-    if leftovers:
-        shown = ", ".join(leftovers[:3]) + (f" and {len(leftovers) - 3} more" if len(leftovers) > 3 else "")
+    at_hand = {
+        path.name: sha256_of(path)
+        for path in sorted(pool_dir.iterdir())
+        if path.is_file() and not path.name.startswith(".") and own.fullmatch(shard_key(path.name))
+    }
+    goes = {name: sha256 for name, sha256 in at_hand.items() if origin.files.get(name) != sha256}
+    before = read_origin(pool_dir, key)
+    if not replace:
+        _require_own(goes, before, origin, pool_dir, key)
+    if goes:
+        known = f"{before.examples:,} examples" if before else "what was there"
+        say(f"{key}: replaces {_listed(sorted(goes))}: {known} before, {origin.examples:,} examples now")
+    shards = []
+    for new in staged:
+        changed = at_hand.get(new.name) != new.sha256
+        if changed:
+            put_in_place(new.content, pool_dir / new.name)
+        shards.append(ShardWritten(shard_key(new.name), pool_dir / new.name, new.rows, changed, summary))
+    for name in goes.keys() - origin.files.keys():
+        (pool_dir / name).unlink()
+    if before != origin:
+        write_origin(pool_dir, key, origin)
+    return shards
+
+
+def _require_own(goes: dict[str, str], before: Origin | None, origin: Origin, pool_dir: Path, key: str) -> None:
+    """Only what an earlier call made of the same source may be replaced unasked."""
+    if before is not None and before.source == origin.source:
+        goes = {name: sha256 for name, sha256 in goes.items() if before.files.get(name) != sha256}
+        whose = "which was changed there since"
+    else:
+        whose = f"from {before.source}" if before else f"which is not known to come from {origin.source}"
+    if goes:
         raise ShardConflict(
-            f"{pool_dir} already holds {shown}, beside which {key} would be in the pool twice: "
-            "delete these files first, or add the new one under another name"
+            f"{pool_dir} already holds {_listed(sorted(goes))} under the key {key}, {whose}: --replace puts the new one in "
+            "its place, --name NAME keeps both"
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _keep_rejects(rejects: Path, kept: Path) -> None:
+    if rejects.exists():
+        put_in_place(rejects, kept)
+    else:
+        kept.unlink(missing_ok=True)

@@ -200,3 +200,17 @@ def test_adding_to_a_full_disk_names_the_file_and_adds_nothing(disk: SmallDisk, 
     assert contents(disk.bench.pool) == before
     disk.free()
     assert disk.bench.adg("pool", "add", str(source), "--rows-per-shard", "200").code == 0
+
+
+def test_a_pool_that_may_not_be_written_is_named_and_nothing_is_left_there(disk: SmallDisk, tmp_path: Path) -> None:
+    bench = disk.bench
+    file = tmp_path / "new.json"
+    file.write_text(json.dumps(records(3)), encoding="utf-8")
+    before = sorted(bench.pool.rglob("*"))
+    disk.remount("ro")
+    failed = bench.adg("pool", "add", str(file))
+    disk.remount("rw")
+    assert failed.code == 1
+    assert f"{bench.pool}: can't be written (Read-only file system)" in failed.err
+    assert "Errno" not in failed.err
+    assert sorted(bench.pool.rglob("*")) == before

@@ -1,6 +1,9 @@
 """The pool directory's keys and listing."""
 
 import os
+import re
+import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +18,50 @@ from adg_pipeline.formats.shards import file_version, list_shards, shard_key, so
         ("train-00001-of-00004.parquet", "train-00001-of-00004"),
         ("my pool, v2.TSV.zst", "my-pool--v2"),
         ("a.b.json", "a-b"),
-        ("Größe_1.json", "Gr--e_1"),
+        ("table.csv.gz", "table"),
         ("notes.txt", "notes-txt"),
         ("plain", "plain"),
     ],
 )
 def test_a_key_is_the_stem_in_letters_digits_underscores_and_hyphens(name, key):
     assert shard_key(name) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "readable"),
+    [("Größe_1.json", "Gro-e_1-"), ("Données.csv", "Donnees-"), ("数据.json", "file-"), ("数据 v2.json", "v2-")],
+)
+def test_letters_that_a_key_cannot_hold_get_a_short_hash(name, readable):
+    key = shard_key(name)
+    assert re.fullmatch(re.escape(readable) + "[a-p]{8}", key)
+    assert shard_key(unicodedata.normalize("NFD", name)) == key
+    assert shard_key(f"{key}.jsonl") == key
+
+
+def test_names_that_differ_in_letters_a_key_cannot_hold_have_different_keys():
+    names = [
+        "数据.json",
+        "表格.json",
+        "数.json",
+        "数-据.json",
+        "Größe.json",
+        "Grösse.json",
+        "GrÖße.json",
+        "Groe.json",
+        "é.json",
+    ]
+    assert len({shard_key(name) for name in names}) == len(names)
+
+
+def test_a_shard_number_stays_at_the_end_of_any_key():
+    assert source_name(Path("数据-00003.jsonl")) == shard_key("数据.json")
+    assert shard_key("数据-00003-of-00010.parquet") == f"{shard_key('数据')}-00003-of-00010"
+
+
+def test_a_key_is_never_too_long_for_a_file_name():
+    keys = {shard_key("x" * 200 + end + ".json") for end in "ab"}
+    assert len(keys) == 2
+    assert max(map(len, keys)) <= 150
 
 
 @pytest.mark.parametrize("name", [".json", "..gz"])

@@ -6,7 +6,8 @@ import pytest
 
 from adg_pipeline.formats.convert import PoolFileError
 from adg_pipeline.formats.errors import ShardConflict
-from adg_pipeline.formats.split import add_to_pool, list_shards
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.formats.split import add_to_pool, names_in_pool
 from adg_pipeline_tests.formats.reading import alpaca, convert_file
 
 
@@ -98,25 +99,95 @@ def test_a_name_gives_key_and_source(tmp_path, pool):
         ({"limit": 10, "rows_per_shard": 3}, {"limit": 5, "rows_per_shard": 3}),
     ],
 )
-def test_what_would_put_records_into_the_pool_twice_is_refused(tmp_path, pool, first, second):
+def test_a_file_that_is_split_otherwise_replaces_its_own_shards_and_says_so(tmp_path, pool, first, second):
     file = write_array(tmp_path / "a.json", numbered(10))
     add_to_pool(file, pool, **first)
+    told = []
+    shards = add_to_pool(file, pool, **second, say=told.append)
+    assert sorted(contents(pool)) == sorted(shard.path.name for shard in shards)
+    now = min(10, second.get("limit", 10))
+    assert f"10 examples before, {now} examples now" in told[0]
+    assert "replaces a" in told[0]
+
+
+@pytest.mark.parametrize("split", [{}, {"rows_per_shard": 5}])
+def test_a_file_that_was_edited_replaces_what_it_gave_and_says_so(tmp_path, pool, split):
+    add_to_pool(write_array(tmp_path / "a.json", numbered(10)), pool, **split)
+    told = []
+    add_to_pool(write_array(tmp_path / "a.json", numbered(4)), pool, **split, say=told.append)
+    assert len(told) == 1
+    assert "10 examples before, 4 examples now" in told[0]
+    assert sum(len(convert_file(path).examples) for path in pool.iterdir() if path.is_file()) == 4
+
+
+@pytest.mark.parametrize("second", [{}, {"rows_per_shard": 5}, {"limit": 1}])
+@pytest.mark.parametrize("first", [{}, {"rows_per_shard": 5}])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_another_file_of_the_same_key_is_refused_unless_it_is_to_replace(tmp_path, pool, name, first, second):
+    (tmp_path / "other").mkdir()
+    add_to_pool(write_array(tmp_path / "a.json", numbered(10)), pool, **first)
     before = contents(pool)
-    with pytest.raises(ShardConflict, match=r"already holds a"):
-        add_to_pool(file, pool, **second)
+    other = tmp_path / "other" / name
+    other.write_text(json.dumps([alpaca("x"), alpaca("y")]))
+    with pytest.raises(ShardConflict, match=r"already holds a.*/a\.json.*--replace.*--name"):
+        add_to_pool(other, pool, **second)
+    assert contents(pool) == before
+    told = []
+    shards = add_to_pool(other, pool, **second, replace=True, say=told.append)
+    assert told
+    assert sorted(contents(pool)) == sorted(shard.path.name for shard in shards)
+
+
+def test_what_was_put_into_the_pool_or_changed_there_by_hand_is_not_replaced_unasked(tmp_path, pool):
+    pool.mkdir()
+    write_array(pool / "a.json", numbered(3))
+    with pytest.raises(ShardConflict, match="not known to come from"):
+        add_to_pool(write_array(tmp_path / "a.json", numbered(10)), pool)
+    add_to_pool(write_array(tmp_path / "b.json", numbered(10)), pool)
+    write_array(pool / "b.json", numbered(4))
+    with pytest.raises(ShardConflict, match="changed there since"):
+        add_to_pool(write_array(tmp_path / "b.json", numbered(11)), pool)
+
+
+def test_the_same_bytes_from_elsewhere_change_nothing(tmp_path, pool):
+    add_to_pool(write_array(tmp_path / "a.json", numbered(3)), pool)
+    (tmp_path / "copy").mkdir()
+    before = contents(pool)
+    (shard,) = add_to_pool(write_array(tmp_path / "copy" / "a.json", numbered(3)), pool)
+    assert not shard.changed
     assert contents(pool) == before
 
 
-def test_another_file_of_the_same_key_is_refused(tmp_path, pool):
-    add_to_pool(write_array(tmp_path / "a.json", numbered(2)), pool)
-    with pytest.raises(ShardConflict, match=r"a\.json"):
-        add_to_pool(write_array(tmp_path / "a.jsonl", numbered(2)), pool)
+def test_files_of_one_key_in_one_command_are_refused_by_name(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_array(tmp_path / folder / "train.json", numbered(1))
+    files = [tmp_path / "a" / "train.json", tmp_path / "b" / "train.json"]
+    with pytest.raises(ShardConflict, match=r"a/train\.json and .*b/train\.json.*train.*--with-folder"):
+        names_in_pool(files)
+    assert list(names_in_pool(files, with_folder=True).values()) == ["a-train.json", "b-train.json"]
+    assert len(names_in_pool([files[0], tmp_path / "b" / ".." / "a" / "train.json"])) == 1
+
+
+def test_a_limit_reads_no_further_and_counts_what_it_read(tmp_path, pool):
+    file = write_array(tmp_path / "a.json", [{}, *numbered(10), {}])
+    counts = add_to_pool(file, pool, limit=6)[0].summary
+    assert (counts.read, counts.accepted, counts.rejected, counts.complete) == (7, 6, 1, False)
+    counts = add_to_pool(file, pool, limit=60)[0].summary
+    assert (counts.read, counts.accepted, counts.rejected, counts.complete) == (12, 10, 2, True)
+
+
+def test_a_limit_takes_different_examples(tmp_path, pool):
+    file = write_array(tmp_path / "a.json", [alpaca("a"), alpaca("a"), alpaca("b"), alpaca("c")])
+    (shard,) = add_to_pool(file, pool, limit=2)
+    assert [row["instruction"] for row in convert_file(shard.path).examples] == ["a", "b"]
+    assert (shard.summary.read, shard.summary.accepted, shard.summary.rejected) == (3, 2, 1)
 
 
 def test_a_file_with_nothing_usable_does_not_enter_the_pool(tmp_path, pool):
     with pytest.raises(PoolFileError):
         add_to_pool(write_array(tmp_path / "a.json", [{}]), pool)
-    assert list(pool.iterdir()) == []
+    assert not pool.exists()
 
 
 @pytest.mark.parametrize("arguments", [{"rows_per_shard": 0}, {"limit": -1}])
