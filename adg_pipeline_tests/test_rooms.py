@@ -14,7 +14,8 @@ FLOORS = (
     ("lineage", "report"),
     ("store",),
     ("formats", "resources"),
-    ("models", "host", "algorithms"),
+    ("models", "host"),
+    ("algorithms",),
     ("settings",),
     ("errors", "progress"),
 )

@@ -1,16 +1,13 @@
-"""Prompts: one rendering that sampling and training share, so that the backbone is tuned on what it was asked.
+"""Prompts as pure text: the Alpaca template, the turns that an answer is asked for, a conversation as a transcript.
 
-A rendered prompt is text to be tokenized *with* special tokens. A BOS that a chat template writes out, and that the
-tokenizer would add by itself, is taken off, so that it stands once whoever tokenizes: an engine, a server, a trainer.
+What needs a tokenizer, a chat template above all, is `adg_pipeline.models.templates`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from adg_pipeline.errors import PipelineError
-
 Template = Literal["alpaca", "chat"]
-Message = Mapping[str, str]
+Turn = dict[str, Any]
 
 # The two templates of Stanford Alpaca (github.com/tatsu-lab/stanford_alpaca), with the line break after "Response:"
 # that makes the answer start on a line of its own.
@@ -44,11 +41,11 @@ _ROLES = {
 
 
 class PromptError(ValueError):
-    """The chat template refuses this one example, for instance because of the order of its roles."""
+    """The template refuses this one example, for instance because of the order of its roles."""
 
 
-class MissingChatTemplate(PipelineError):
-    """The tokenizer has no chat template: no example can be rendered."""
+class NoPlace(PromptError):
+    """The template would pass over a part of this example: its tools, say. The message names the part only."""
 
 
 def alpaca_prompt(instruction: str, input: str = "") -> str:
@@ -70,32 +67,57 @@ def standard_role(role: str) -> str:
 
 
 def prompt_messages(
-    instruction: str, input: str = "", messages: Sequence[Message] | None = None
-) -> list[dict[str, str]]:
+    instruction: str, input: str = "", messages: Sequence[Mapping[str, Any]] | None = None
+) -> list[Turn]:
     """The turns that the next answer is asked for.
 
     A single-turn example is one user message. For a conversation (``messages``, which is then all that is read) it is
-    every turn before the last assistant turn, since that one is the reference answer; roles come in their standard
-    names. A conversation without an assistant turn is taken whole; one that begins with its only assistant turn says
-    nothing before it, and the instruction is asked instead.
+    every turn before the last assistant turn that may be learnt, since that one is the reference answer; roles come in
+    their standard names. A conversation without such a turn is taken whole; one that begins with its only assistant turn
+    says nothing before it, and the instruction is asked instead.
     """
-    turns = [{"role": standard_role(turn["role"]), "content": turn["content"] or ""} for turn in messages or ()]
-    answered = [place for place, turn in enumerate(turns) if turn["role"] == "assistant"]
-    context = turns[: answered[-1]] if answered else turns
+    turns = _turns(messages)
+    reference = _reference(turns)
+    context = turns if reference is None else turns[:reference]
     return context or [{"role": "user", "content": user_turn(instruction, input)}]
 
 
-def render_prompt(
-    instruction: str,
-    input: str,
-    messages: Sequence[Message] | None,
-    template: Template,
-    tokenizer: Any = None,
-) -> str:
-    """The prompt of one example, as text to be tokenized with special tokens.
+def answered_messages(
+    instruction: str, input: str, output: str, messages: Sequence[Mapping[str, Any]] | None = None
+) -> list[Turn]:
+    """`prompt_messages` and the reference answer after them."""
+    turns = _turns(messages)
+    reference = _reference(turns)
+    answer = {"role": "assistant", "content": output} if reference is None else turns[reference]
+    return [*prompt_messages(instruction, input, messages), answer]
 
-    ``alpaca`` needs no tokenizer. A conversation becomes its instruction: system text first, then, if there is more
-    than one turn, a transcript with a blank line between turns and each turn led by its speaker::
+
+def may_be_learnt(turn: Mapping[str, Any]) -> bool:
+    """Whether a turn is an answer that isn't marked as one not to be learnt."""
+    return turn["role"] == "assistant" and turn.get("learn") is not False
+
+
+def fold_system_text(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with system text at the head of the user turn that follows it, after which a line stays empty."""
+    folded: list[Turn] = []
+    waiting: list[str] = []
+    for turn in turns:
+        if turn["role"] == "system":
+            waiting.append(turn["content"])
+        elif turn["role"] == "user" and waiting:
+            folded.append({**turn, "content": "\n\n".join([*waiting, turn["content"]])})
+            waiting = []
+        else:
+            folded.append(turn)
+    if waiting:
+        folded.append({"role": "user", "content": "\n\n".join(waiting)})
+    return folded
+
+
+def transcript(turns: Sequence[Turn]) -> str:
+    """A conversation as one instruction for the Alpaca template.
+
+    System text first, then, if there is more than one turn, each turn led by its speaker, with a blank line between::
 
         You are a helpful assistant.
 
@@ -104,32 +126,7 @@ def render_prompt(
         Assistant: Mount Everest.
 
         User: And the second?
-
-    ``chat`` renders with the tokenizer's own chat template and its generation prompt.
-
-    Raises:
-        MissingChatTemplate: ``chat`` without a tokenizer that has a chat template.
-        PromptError: the chat template refuses this example.
     """
-    if template == "alpaca":
-        if not messages:
-            return alpaca_prompt(instruction, input)
-        return alpaca_prompt(_transcript(prompt_messages(instruction, input, messages)))
-    require_chat_template(tokenizer)
-    return _chat_prompt(prompt_messages(instruction, input, messages), tokenizer)
-
-
-def require_chat_template(tokenizer: Any) -> None:
-    """Raise `MissingChatTemplate`, naming the model and the mend, unless the tokenizer has a chat template."""
-    if getattr(tokenizer, "chat_template", None) is None:
-        model = getattr(tokenizer, "name_or_path", None) or "the backbone"
-        raise MissingChatTemplate(
-            f"the tokenizer of {model} has no chat template; set `template: alpaca`, "
-            "or use a backbone whose tokenizer has one"
-        )
-
-
-def _transcript(turns: Sequence[Message]) -> str:
     system = [turn["content"] for turn in turns if turn["role"] == "system"]
     spoken = [turn for turn in turns if turn["role"] != "system"]
     if len(spoken) == 1:
@@ -137,15 +134,18 @@ def _transcript(turns: Sequence[Message]) -> str:
     return "\n\n".join([*system, *(f"{turn['role'].capitalize()}: {turn['content']}" for turn in spoken)])
 
 
-def _chat_prompt(turns: list[dict[str, str]], tokenizer: Any) -> str:
-    from jinja2 import TemplateError
+def alpaca_answer(answer: Mapping[str, Any]) -> str:
+    """The reference answer as text, its reasoning, if there is any, in front between ``<think>`` and ``</think>``."""
+    reasoning = answer.get("reasoning")
+    return f"<think>\n{reasoning}\n</think>\n\n{answer['content']}" if reasoning else answer["content"]
 
-    try:
-        prompt: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    except TemplateError as error:
-        roles = ", ".join(turn["role"] for turn in turns)
-        raise PromptError(f"the chat template refuses the roles {roles}: {error}") from error
-    bos = tokenizer.bos_token
-    if bos and prompt.startswith(bos) and tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]:
-        return prompt.removeprefix(bos)
-    return prompt
+
+def _turns(messages: Sequence[Mapping[str, Any]] | None) -> list[Turn]:
+    return [
+        {**turn, "role": standard_role(turn["role"]), "content": turn["content"] or ""} for turn in messages or ()
+    ]  # fmt: skip
+
+
+def _reference(turns: Sequence[Turn]) -> int | None:
+    """Place of the reference answer."""
+    return max((place for place, turn in enumerate(turns) if may_be_learnt(turn)), default=None)

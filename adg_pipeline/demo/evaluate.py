@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from adg_pipeline.algorithms.prompts import Template, render_prompt
+from adg_pipeline.algorithms.prompts import Template
 from adg_pipeline.demo.questions import Question, skill_question
 from adg_pipeline.demo.skills import ALL_SKILLS, BARELY_KNOWN, KNOWN
+from adg_pipeline.models.templates import PromptTemplate
 
 _LONGEST_ANSWER = 16  # tokens; the longest right answer is 12 letters and the end token
 
@@ -56,6 +57,7 @@ def evaluate(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="left")
+    prompt_template = PromptTemplate(tokenizer, template)
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
     right: dict[str, list[bool]] = {}
     threads_before = torch.get_num_threads()
@@ -63,7 +65,7 @@ def evaluate(
     try:
         for start in range(0, len(questions), batch_size):
             batch = questions[start : start + batch_size]
-            prompts = [render_prompt(q.instruction, q.input, None, template, tokenizer) for q in batch]
+            prompts = [prompt_template.prompt(asdict(question)).text for question in batch]
             inputs = tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
             with torch.inference_mode():
                 outputs = model.generate(**inputs, do_sample=False, max_new_tokens=_LONGEST_ANSWER)

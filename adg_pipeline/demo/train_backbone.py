@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from adg_pipeline.algorithms.prompts import Template, alpaca_prompt, render_prompt
+from adg_pipeline.algorithms.prompts import Template, alpaca_prompt
 from adg_pipeline.demo.corpus import Exchange, Mixture, exchanges
 from adg_pipeline.demo.tokenizer import train_tokenizer
+from adg_pipeline.models.templates import PromptTemplate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,11 +55,11 @@ def boilerplate() -> tuple[str, ...]:
     return tuple(dict.fromkeys([before, between, after, *without_input.split("\0")]))
 
 
-def render(exchange: Exchange, tokenizer: PreTrainedTokenizerFast) -> tuple[str, str]:
+def render(exchange: Exchange, templates: Mapping[Template, PromptTemplate]) -> tuple[str, str]:
     """Prompt and answer as text, the answer with its end token."""
-    template: Template = "chat" if exchange.chat else "alpaca"
-    prompt = render_prompt(exchange.instruction, exchange.input, None, template, tokenizer)
-    return prompt, f"{exchange.output}{tokenizer.eos_token}"
+    template = templates["chat" if exchange.chat else "alpaca"]
+    prompt = template.prompt({"instruction": exchange.instruction, "input": exchange.input})
+    return prompt.text, exchange.output + template.after_answer
 
 
 def make_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
@@ -97,9 +98,10 @@ def _batches(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Iterator[tup
     import torch
 
     source = exchanges(recipe.seed + 1, recipe.mixture)
+    templates: dict[Template, PromptTemplate] = {kind: PromptTemplate(tokenizer, kind) for kind in get_args(Template)}
     order = torch.Generator().manual_seed(recipe.seed)
     while True:
-        rendered = [render(e, tokenizer) for e in islice(source, recipe.batch_size * _BATCHES_PER_SORT)]
+        rendered = [render(e, templates) for e in islice(source, recipe.batch_size * _BATCHES_PER_SORT)]
         prompts = tokenizer([prompt for prompt, _ in rendered])["input_ids"]
         answers = tokenizer([answer for _, answer in rendered])["input_ids"]
         pairs = sorted(zip(prompts, answers, strict=True), key=lambda pair: len(pair[0]) + len(pair[1]))

@@ -1,36 +1,13 @@
-"""Prompts as the backbone is asked and tuned with."""
-
-from pathlib import Path
-from typing import Any
-
-import pytest
+"""Prompts as text."""
 
 from adg_pipeline.algorithms.prompts import (
-    MissingChatTemplate,
-    PromptError,
+    alpaca_answer,
     alpaca_prompt,
+    answered_messages,
+    fold_system_text,
     prompt_messages,
-    render_prompt,
+    transcript,
 )
-
-CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}"
-    "{% if m.role not in ['system', 'user', 'assistant', 'tool'] %}{{ raise_exception('role ' + m.role) }}{% endif %}"
-    "[{{ m.role }}]{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
-)
-
-
-@pytest.fixture
-def tokenizer(shared: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(shared / "goldens" / "tiny-llama")
-
-
-@pytest.fixture
-def chat_tokenizer(tokenizer: Any) -> Any:
-    tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer
 
 
 def test_alpaca_prompt_without_input_is_stanfords() -> None:
@@ -79,41 +56,38 @@ def test_conversation_that_begins_with_its_only_answer_asks_the_instruction() ->
     assert asked == [{"role": "user", "content": "Tell a joke."}]
 
 
-def test_alpaca_renders_earlier_turns_as_a_transcript() -> None:
+def test_turns_after_the_last_answer_that_may_be_learnt_are_not_read() -> None:
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": "And now?"},
+        {"role": "assistant", "content": "bad", "learn": False},
+    ]
+    assert [turn["content"] for turn in answered_messages("", "", "", turns)] == ["Hi", "Hello"]
+
+
+def test_a_transcript_names_the_speakers_of_several_turns_and_puts_system_text_first() -> None:
     turns = [
         {"role": "system", "content": "You are brief."},
         {"role": "user", "content": "Tallest mountain?"},
         {"role": "assistant", "content": "Everest."},
         {"role": "user", "content": "The second?"},
-        {"role": "assistant", "content": "K2."},
     ]
-    transcript = "You are brief.\n\nUser: Tallest mountain?\n\nAssistant: Everest.\n\nUser: The second?"
-    assert render_prompt("The second?", "", turns, "alpaca") == alpaca_prompt(transcript)
+    assert transcript(turns) == (
+        "You are brief.\n\nUser: Tallest mountain?\n\nAssistant: Everest.\n\nUser: The second?"
+    )
+    assert transcript(turns[:2]) == "You are brief.\n\nTallest mountain?"
 
 
-def test_alpaca_renders_a_single_turn_without_speakers() -> None:
-    turns = [{"role": "user", "content": "Tallest mountain?"}, {"role": "assistant", "content": "Everest."}]
-    assert render_prompt("Tallest mountain?", "", turns, "alpaca") == alpaca_prompt("Tallest mountain?")
+def test_folding_puts_each_system_text_before_the_user_turn_after_it() -> None:
+    def turn(role: str, content: str) -> dict[str, str]:
+        return {"role": role, "content": content}
+
+    said = [turn("system", "A"), turn("user", "1"), turn("assistant", "2"), turn("system", "B"), turn("user", "3")]
+    assert fold_system_text(said) == [turn("user", "A\n\n1"), turn("assistant", "2"), turn("user", "B\n\n3")]
+    assert fold_system_text([turn("system", "A")]) == [turn("user", "A")]
 
 
-def test_chat_template_ends_where_the_answer_begins(chat_tokenizer: Any) -> None:
-    assert render_prompt("Add.", "1 2", None, "chat", chat_tokenizer).endswith("[user]Add.\n1 2\n[assistant]")
-
-
-def test_bos_stands_once_whoever_tokenizes(chat_tokenizer: Any) -> None:
-    from tokenizers.processors import TemplateProcessing
-
-    assert render_prompt("Add.", "", None, "chat", chat_tokenizer).startswith("<s>")  # this tokenizer adds none itself
-    chat_tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    prompt = render_prompt("Add.", "", None, "chat", chat_tokenizer)
-    assert chat_tokenizer(prompt).input_ids.count(chat_tokenizer.bos_token_id) == 1
-
-
-def test_missing_chat_template_names_the_model_and_the_mend(tokenizer: Any) -> None:
-    with pytest.raises(MissingChatTemplate, match=r"tiny-llama has no chat template; set `template: alpaca`"):
-        render_prompt("Add.", "", None, "chat", tokenizer)
-
-
-def test_role_that_the_chat_template_refuses_is_an_error_of_that_example(chat_tokenizer: Any) -> None:
-    with pytest.raises(PromptError, match="refuses the roles critic"):
-        render_prompt("", "", [{"role": "critic", "content": "Bad."}], "chat", chat_tokenizer)
+def test_reasoning_stands_before_the_answer() -> None:
+    assert alpaca_answer({"content": "4", "reasoning": "2 and 2"}) == "<think>\n2 and 2\n</think>\n\n4"
+    assert alpaca_answer({"content": "4", "reasoning": ""}) == "4"

@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from adg_pipeline.algorithms.prompts import Message, MissingChatTemplate, render_prompt, require_chat_template
 from adg_pipeline.errors import PipelineError
+from adg_pipeline.models.chat import MissingChatTemplate, require_chat_template
+from adg_pipeline.models.templates import PromptTemplate, alpaca_text
 from adg_pipeline.settings.sections import GenerationConfig
 
 
@@ -99,9 +101,14 @@ class Generator(ABC):
         """What decides an answer beside prompt, sampling and seed: the engine and the model, wherever that lies."""
         return {"engine": self.config.engine, "model": self.fingerprint["content"] or self.fingerprint["id"]}
 
-    def render(self, instruction: str, input: str = "", messages: Sequence[Message] | None = None) -> str:
+    def render(self, instruction: str, input: str = "", messages: Sequence[Mapping[str, Any]] | None = None) -> str:
         """The prompt of one example. Raises `adg_pipeline.algorithms.prompts.PromptError` if it has none."""
-        return render_prompt(instruction, input, messages, self.config.template, self.tokenizer)
+        example = {"instruction": instruction, "input": input, "messages": messages}
+        return alpaca_text(example) if self.tokenizer is None else self._prompts.prompt(example).text
+
+    @cached_property
+    def _prompts(self) -> PromptTemplate:
+        return PromptTemplate(self.tokenizer, self.config.template)
 
     def count_tokens(self, prompts: Sequence[str]) -> list[int] | None:
         """Length of each prompt in tokens, None if only the server can tell."""

@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from adg_pipeline.algorithms.prompts import PromptError, Template, render_prompt
+from adg_pipeline.algorithms.prompts import NoPlace, PromptError
+from adg_pipeline.models.templates import Prompt, PromptTemplate
 
 IGNORED = -100  # the label of a token that the loss doesn't count, as torch and transformers have it
 
@@ -16,6 +17,7 @@ _BATCH = 1000
 
 TOO_LONG = "longer than max_length"
 REFUSED = "refused by the chat template"
+NOT_CONTINUED = "the chat template writes a prompt that its answered conversation doesn't begin with"
 
 
 @dataclass
@@ -23,14 +25,20 @@ class TokenizedExamples:
     """Examples ready for the trainer.
 
     Attributes:
-        input_ids: Token ids of prompt, answer and end-of-sequence, one list per example.
-        labels: The same for answer and end-of-sequence, `IGNORED` for the prompt.
+        input_ids: Token ids of prompt and answer, one list per sequence: more than one for a conversation that learns
+            all its answers under a template that shows earlier ones otherwise than it has them written.
+        labels: The same for what is learnt, `IGNORED` elsewhere.
+        count: Examples in them.
         left_out: Ids of the examples that can't be trained on, by reason.
     """
 
     input_ids: list[list[int]] = field(default_factory=list)
     labels: list[list[int]] = field(default_factory=list)
+    count: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    def leave_out(self, example_id: str, reason: str) -> None:
+        self.left_out.setdefault(reason, []).append(example_id)
 
 
 def subset_fingerprint(subset: Path) -> str:
@@ -38,6 +46,8 @@ def subset_fingerprint(subset: Path) -> str:
     digest = hashlib.sha256()
     for row in read_subset(subset):
         row["messages"] = row["messages"] and [_said(turn) for turn in row["messages"]]
+        if not row["tools"]:
+            del row["tools"]
         digest.update(json.dumps(row, sort_keys=True, ensure_ascii=True).encode() + b"\n")
     return f"sha256:{digest.hexdigest()}"
 
@@ -48,54 +58,75 @@ def _said(turn: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_subset(subset: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a subset: example_id, instruction, input, output and messages."""
+    """The rows of a subset: example_id, instruction, input, output, messages and tools."""
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(subset) as file:
         missing = sorted(set(_COLUMNS) - set(file.schema_arrow.names))
         if missing:
             raise ValueError(f"{subset} is no subset of a raw pool: it has no column {', '.join(missing)}")
-        for batch in file.iter_batches(_BATCH, columns=_COLUMNS):
-            yield from batch.to_pylist()
+        # A subset of before there were tools has no column for them.
+        for batch in file.iter_batches(_BATCH, columns=[*_COLUMNS, "tools"]):
+            yield from ({"tools": "", **row} for row in batch.to_pylist())
 
 
 def tokenize_examples(
-    rows: list[dict[str, Any]], tokenizer: Any, template: Template, max_length: int
+    rows: list[dict[str, Any]],
+    template: PromptTemplate,
+    max_length: int,
+    assistant_turns: Literal["last", "all"] = "last",
 ) -> TokenizedExamples:
-    """Tokenize prompts as for sampling, and answers after them; leave out what doesn't fit in ``max_length`` tokens.
+    """Prompts as they are sampled, and after them what the template writes for the answer, end of turn included.
 
-    The model answers after the tokens of the prompt alone, so these stand unchanged in front of the answer, also where
-    the tokenizer would merge across the seam.
+    Examples that don't fit in ``max_length`` tokens are left out, and those that the template can't write.
     """
     examples = TokenizedExamples()
     for start in range(0, len(rows), _BATCH):
-        _tokenize_batch(rows[start : start + _BATCH], tokenizer, template, max_length, examples)
+        _tokenize_batch(rows[start : start + _BATCH], template, max_length, assistant_turns == "all", examples)
     return examples
 
 
 def _tokenize_batch(
-    rows: list[dict[str, Any]], tokenizer: Any, template: Template, max_length: int, examples: TokenizedExamples
+    rows: list[dict[str, Any]], template: PromptTemplate, max_length: int, every_turn: bool, examples: TokenizedExamples
 ) -> None:
-    kept, prompts = [], []
+    rendered: list[tuple[str, list[tuple[Prompt, Prompt]]]] = []
     for row in rows:
         try:
-            prompts.append(render_prompt(row["instruction"], row["input"], row["messages"], template, tokenizer))
-            kept.append(row)
-        except PromptError:
-            examples.left_out.setdefault(REFUSED, []).append(row["example_id"])
-    if not kept:
-        return
-    answers = [row["output"] for row in kept]
-    prompt_ids = tokenizer(prompts).input_ids
-    joint_ids = tokenizer([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]).input_ids
-    apart_ids = tokenizer(answers, add_special_tokens=False).input_ids
-    for row, prompt, joint, apart in zip(kept, prompt_ids, joint_ids, apart_ids, strict=True):
-        # Where the seam is clean the answer is tokenized in its place, since some tokenizers (SentencePiece) put a
-        # space before a text's first word.
-        clean = joint[: len(prompt)] == prompt
-        answer = [*(joint[len(prompt) :] if clean else apart), tokenizer.eos_token_id]
-        if len(prompt) + len(answer) > max_length:
-            examples.left_out.setdefault(TOO_LONG, []).append(row["example_id"])
+            rendered.append((row["example_id"], template.answers(row, every_turn=every_turn)))
+        except PromptError as error:
+            examples.leave_out(row["example_id"], str(error) if isinstance(error, NoPlace) else REFUSED)
+    texts = [text for _, answers in rendered for answer in answers for text in answer]
+    ids = iter(template.encode(texts))
+    for example_id, answers in rendered:
+        learnt = []
+        for prompt, whole in answers:
+            prompt_ids, whole_ids = next(ids), next(ids)
+            learnt.append((prompt_ids, template.answer_ids(prompt, whole, prompt_ids, whole_ids)))
+        known = [(prompt, answer) for prompt, answer in learnt if answer is not None]
+        sequences = _sequences(known)
+        if len(known) < len(learnt):
+            examples.leave_out(example_id, NOT_CONTINUED)
+        elif max(len(ids) for ids, _ in sequences) > max_length:
+            examples.leave_out(example_id, TOO_LONG)
         else:
-            examples.input_ids.append(prompt + answer)
-            examples.labels.append([IGNORED] * len(prompt) + answer)
+            examples.count += 1
+            examples.input_ids.extend(ids for ids, _ in sequences)
+            examples.labels.extend(labels for _, labels in sequences)
+
+
+def _sequences(answers: list[tuple[list[int], list[int]]]) -> list[tuple[list[int], list[int]]]:
+    """Token ids and labels of answers to one conversation, each after its prompt; in as few sequences as possible.
+
+    An answer is learnt where it stands in a later one's prompt, if that shows it, and what came before it, as it was
+    asked and is to be written. Templates that take reasoning out of earlier turns show it otherwise: it has a sequence
+    of its own then.
+    """
+    sequences: list[tuple[list[int], list[int]]] = []
+    for prompt, answer in reversed(answers):
+        end = len(prompt) + len(answer)
+        labels = next((labels for ids, labels in sequences if ids[:end] == prompt + answer), None)
+        if labels is None:
+            labels = [IGNORED] * end
+            sequences.append((prompt + answer, labels))
+        labels[len(prompt) : end] = answer
+    return sequences

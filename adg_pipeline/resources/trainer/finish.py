@@ -74,7 +74,7 @@ def _manifest(job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, r
         steps=step_of(checkpoint),
         epochs=last["epoch"],
         final_loss=last["loss"],
-        examples=len(examples.input_ids),
+        examples=examples.count,
         left_out=examples.left_out,
         tokens=last["tokens"],
         seconds=last["seconds"],

@@ -16,6 +16,7 @@ from adg_pipeline.errors import PipelineError
 from adg_pipeline.host.disk import disk_fault
 from adg_pipeline.host.file_locks import FileLock
 from adg_pipeline.host.parent import die_with_parent
+from adg_pipeline.models.templates import PromptTemplate
 from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
 from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
@@ -73,7 +74,7 @@ def _lead(job: TrainingJob, say: Callable[[str], None]) -> None:
             say(f"deleted the work of an earlier job: {folder.name}")
         examples = load_examples(job)
         left_out = "".join(f", {len(ids)} left out: {reason}" for reason, ids in examples.left_out.items())
-        say(f"{len(examples.input_ids)} examples{left_out}")
+        say(f"{examples.count} examples{left_out}")
         # They take some seconds, so a job that can't be done has failed before.
         from adg_pipeline.resources.trainer.finish import finish
         from adg_pipeline.resources.trainer.fit import fit
@@ -101,7 +102,8 @@ def load_examples(job: TrainingJob) -> TokenizedExamples:
     if tokenizer.eos_token_id is None:
         raise TrainingError(f"the tokenizer of {job.base_model} has no end-of-sequence token, so no answer could end")
     rows = list(read_subset(Path(job.subset)))
-    examples = tokenize_examples(rows, tokenizer, job.template, job.config.max_length)
+    template = PromptTemplate(tokenizer, job.template)
+    examples = tokenize_examples(rows, template, job.config.max_length)
     if not examples.input_ids:
         reasons = "; ".join(f"{len(ids)} {why}" for why, ids in examples.left_out.items()) or "the subset is empty"
         raise TrainingError(f"no example to train on in {job.subset}: {reasons} (max_length={job.config.max_length})")

@@ -1,17 +1,16 @@
 """The parts of a training, each by itself."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from adg_pipeline.models.templates import PromptTemplate
 from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer import TrainingJob
 from adg_pipeline.resources.trainer.checkpoints import keep_only, mark_complete, newest_complete
@@ -25,8 +24,9 @@ Plan = Callable[..., TrainingJob]
 
 def test_only_the_answer_and_its_end_are_labelled(backbone: str) -> None:
     tokenizer = load_tokenizer(backbone)
+    template = PromptTemplate(tokenizer, "alpaca")
     rows = [example(1, input="numbers"), example(2), example(3, output="40", messages=conversation(39))]
-    examples = tokenize_examples(rows, tokenizer, "alpaca", 400)
+    examples = tokenize_examples(rows, template, 400)
     for row, ids, labels in zip(rows, examples.input_ids, examples.labels, strict=True):
         answer = [label for label in labels if label != IGNORED]
         assert tokenizer.decode(answer) == row["output"] + tokenizer.eos_token
@@ -35,22 +35,17 @@ def test_only_the_answer_and_its_end_are_labelled(backbone: str) -> None:
     assert "Assistant: 39\n\nUser: Go on." in tokenizer.decode(examples.input_ids[2])
 
 
-class MergingTokenizer:
-    """Takes a line break and the word that follows it for one token, as byte-pair tokenizers do with some pairs."""
-
-    eos_token_id = 0
-
-    def __call__(self, texts: list[str], add_special_tokens: bool = True) -> SimpleNamespace:
-        return SimpleNamespace(input_ids=[re.findall(r"\n\w+|\w+|\W", text) for text in texts])
-
-
-def test_a_prompt_keeps_the_tokens_it_is_sampled_with_where_the_answer_would_merge_into_it() -> None:
-    tokenizer = MergingTokenizer()
-    (merged,) = tokenizer(["### Response:\nYes"]).input_ids
-    assert merged[-1] == "\nYes"
-    examples = tokenize_examples([example(1, output="Yes")], tokenizer, "alpaca", 400)
-    assert examples.input_ids[0][-5:] == ["Response", ":", "\n", "Yes", 0]
-    assert examples.labels[0][-5:] == [IGNORED, IGNORED, IGNORED, "Yes", 0]
+def test_a_prompt_keeps_the_tokens_it_is_sampled_with_where_the_answer_would_merge_into_it(backbone: str) -> None:
+    tokenizer = load_tokenizer(backbone)
+    tokenizer.add_tokens(["\nYes"])
+    assert tokenizer("### Response:\nYes").input_ids[-1] == tokenizer.convert_tokens_to_ids("\nYes")
+    template = PromptTemplate(tokenizer, "alpaca")
+    examples = tokenize_examples([example(1, output="Yes")], template, 400)
+    (prompt,) = template.encode([template.prompt(example(1))])
+    assert examples.input_ids[0][: len(prompt)] == prompt
+    answer = examples.labels[0][len(prompt) :]
+    assert tokenizer.convert_tokens_to_ids("\nYes") not in answer
+    assert tokenizer.decode(answer) == "Yes</s>"
 
 
 def test_the_batches_that_reach_the_model_count_answers_only(plan: Plan, tmp_path: Path) -> None:
