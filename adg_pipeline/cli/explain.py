@@ -4,7 +4,7 @@ import json
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store
+from adg_pipeline.cli.options import as_json, open_store, require_known
 from adg_pipeline.cli.output import shown
 
 
@@ -16,6 +16,7 @@ def explain(example_id: str, selector: str, as_json: bool) -> None:
     """Why EXAMPLE_ID is in the subset or isn't: its record, answers, scores, bin, quota and origin."""
     from adg_pipeline.lineage.explain import explain_example
 
+    require_known([selector])
     explanation = explain_example(open_store(), example_id, selector)
     if as_json:
         click.echo(json.dumps(explanation, ensure_ascii=False))

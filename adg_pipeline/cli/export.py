@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from adg_pipeline.cli.options import open_store
+from adg_pipeline.cli.options import open_store, require_known
 
 
 @click.command()
@@ -23,8 +23,10 @@ def export(selector: str, format_: Any, out_dir: Path) -> None:
     from adg_pipeline.errors import PipelineError
     from adg_pipeline.formats.exports import export_subset
 
+    require_known([selector])
     subset = open_store().selection_dir(selector) / "subset.parquet"
     if not subset.exists():
+        open_store().require_pool()
         raise PipelineError(f"{subset}: no such subset; make it with `adg run --selector {selector}`")
     for path in export_subset(subset, format_, out_dir):
         click.echo(path)

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from adg_pipeline.errors import PipelineError, SettingsError
 
         if isinstance(error, SettingsError):
-            say(f"error: {error}")
+            say("\n".join(f"error: {fault}" for fault in str(error).splitlines()))
             sys.exit(2)
         if isinstance(error, ValidationError) or not _for_users(error, PipelineError):
             raise

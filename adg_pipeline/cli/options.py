@@ -25,3 +25,12 @@ def read_settings(overrides: Sequence[str]) -> "Settings":
     from adg_pipeline.settings.loading import load_settings
 
     return load_settings(overrides=overrides)
+
+
+def require_known(selectors: Sequence[str]) -> None:
+    """Refuse names that no selector has."""
+    from adg_pipeline.algorithms.selectors import SELECTORS
+
+    unknown = sorted(set(selectors) - set(SELECTORS))
+    if unknown:
+        raise click.BadParameter(f"{', '.join(unknown)}: known are {', '.join(SELECTORS)}", param_hint="--selector")

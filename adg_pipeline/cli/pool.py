@@ -85,6 +85,7 @@ def pool_list(as_json: bool) -> None:
     from adg_pipeline.formats.shards import list_shards
 
     store = open_store()
+    store.require_pool()
     listing = list_shards(store.pool_dir)
     rows = []
     for key, file in sorted(listing.shards.items()):

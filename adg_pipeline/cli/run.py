@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, set_option
+from adg_pipeline.cli.options import as_json, open_store, require_known, set_option
 from adg_pipeline.cli.output import say
 
 
@@ -29,24 +29,20 @@ def run(
     as_json: bool,
 ) -> None:
     """Bring everything up to date: shards, scores, bins, subset. What is up to date is not computed again."""
-    from adg_pipeline.algorithms.selectors import SELECTORS
     from adg_pipeline.orchestration.instance import open_instance
-    from adg_pipeline.orchestration.preflight import require_paths
+    from adg_pipeline.orchestration.preflight import pool_to_run, require_ready
     from adg_pipeline.orchestration.run_health import dead_runs_ended
     from adg_pipeline.orchestration.runner import Runner, RunReport
     from adg_pipeline.settings.loading import load_with_origins
 
-    unknown = set(selectors) - set(SELECTORS)
-    if unknown:
-        raise click.BadParameter(
-            f"{', '.join(sorted(unknown))}: known are {', '.join(SELECTORS)}", param_hint="--selector"
-        )
+    require_known(selectors)
     given = {override: f"--set {override}" for override in overrides}
     if budget:
         given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
     settings, origins = load_with_origins(overrides=given)
-    require_paths(settings, origins)
     store, report = open_store(), RunReport()
+    pool_to_run(store)
+    require_ready(settings, origins, store, say, train=train)
     with open_instance() as instance, dead_runs_ended(instance, say):
         runner = Runner(store, settings, instance, say, in_process)
         if retry:

@@ -1,5 +1,6 @@
 """Why an example is in the subset or isn't: everything known of it, gathered from the store."""
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,19 @@ RAW, GENERATED = "raw_pool", "generations"
 def explain_example(store: Store, example_id: str, selector: str) -> dict[str, Any]:
     """The example's record, answers, scores, place in its bin and origin. Raises PipelineError for an unknown id."""
     places = _find(store, RAW, example_id)
+    ranking = store.selection_dir(selector) / "ranking.parquet"
+    ranked = (
+        pl.scan_parquet(ranking, glob=False).filter(pl.col("example_id") == example_id).collect()
+        if ranking.exists()
+        else pl.DataFrame()
+    )
+    verdict = {"selector": selector, **_verdict(ranked)} if ranking.exists() else None
     if not places:
-        raise PipelineError(f"no example {example_id!r} in {store.root / RAW}; ids are listed in `ranking.parquet`")
+        if ranked.is_empty():
+            raise _unknown(store, example_id, ranking)
+        shard = str(ranked["shard"][0])
+        gone = "its record is gone: the file of the shard left the pool or holds it no more. The next selection is without it"
+        return {"example_id": example_id, "origin": {"shard": shard, "removed": gone}, "selection": verdict}
     shard, record = places[0]
     provenance = store.required_provenance(RAW, shard)
     explanation: dict[str, Any] = {
@@ -32,11 +44,21 @@ def explain_example(store: Store, example_id: str, selector: str) -> dict[str, A
         explanation["generation"] = answers
         explanation["generated_with"] = dict(store.required_provenance(GENERATED, shard).recipe.config)
     explanation["scores"] = _row(store, "divergence_scores", shard, example_id)
-    ranking = store.selection_dir(selector) / "ranking.parquet"
-    if ranking.exists():
-        found = pl.scan_parquet(ranking, glob=False).filter(pl.col("example_id") == example_id).collect()
-        explanation["selection"] = {"selector": selector, **_verdict(found)}
+    if verdict is not None:
+        explanation["selection"] = verdict
     return explanation
+
+
+def _unknown(store: Store, example_id: str, ranking: Path) -> PipelineError:
+    """Says where ids are to be found, and what was looked through."""
+    store.require_pool()
+    shards = store.shards(RAW)
+    if not shards:
+        return PipelineError(
+            f"no example {example_id!r}: no shard of {store.pool_dir} has been read yet; `adg run` reads them"
+        )
+    ids = f"; ids stand in the column example_id of {ranking}" if ranking.exists() else ""
+    return PipelineError(f"no example {example_id!r} in the {len(shards)} shards read so far ({store.root / RAW}){ids}")
 
 
 def _verdict(found: pl.DataFrame) -> dict[str, Any]:

@@ -15,6 +15,8 @@ EMBEDDED_FOLDER = Path(__file__).resolve().parents[1] / "demo" / "backbone"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
+HUB_SECONDS = 10.0  # longest wait for the hub's answer; its own client would try five times, for half a minute
+
 
 class ModelNotFound(PipelineError):
     """No usable model under this name: it is missing, or its folder holds no safetensors."""
@@ -35,30 +37,62 @@ def resolve_backbone(name: str, revision: str | None = None) -> str:
         return str(folder)
     if name == EMBEDDED:
         raise ModelNotFound(f"the packaged backbone is missing at {folder}: install adg-pipeline again")
-    if not _HUB_NAME.fullmatch(name):
-        raise ModelNotFound(f"backbone {name!r} is neither a directory nor a hub name: correct `backbone`")
+    if not is_hub_name(name):
+        raise ModelNotFound(f"there is no directory {folder.absolute()}, and {name!r} is no hub name: correct the path")
     hub_commit(name, revision)
     return name
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether the hub is to be asked: ``owner/model``, unless a folder ``owner`` is here, so that a path was meant."""
+    return bool(_HUB_NAME.fullmatch(name)) and not ("/" in name and Path(name).parent.is_dir())
 
 
 def hub_commit(name: str, revision: str | None = None) -> str:
     """The commit that a hub revision stands for now, so that what is recorded is what is loaded.
 
-    Raises:
-        ModelNotFound: the hub doesn't know it, or can't be reached and the local cache doesn't hold it.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+    The hub is asked once, for `HUB_SECONDS` at most; if it can't be reached, the local cache tells.
 
+    Raises:
+        ModelNotFound: the hub doesn't know it or doesn't let one in, or can't be reached and the cache doesn't hold it.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    client_error: type[Exception] = HfHubHTTPError.__bases__[
+        0
+    ]  # of the HTTP client that it uses, and of a lost connection too
     if revision and _COMMIT.fullmatch(revision):
         return revision
     try:
+        commit = HfApi().model_info(name, revision=revision, timeout=HUB_SECONDS).sha
+        hub_file = hf_hub_download(name, "config.json", revision=commit, etag_timeout=HUB_SECONDS)
         # Its place in the cache is .../snapshots/<commit>/config.json, whether it was fetched or already there.
-        return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
-    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
+        return Path(hub_file).parent.name
+    except GatedRepoError as error:
         raise ModelNotFound(
-            f"{name!r} (revision {revision or 'main'}) is no directory, and neither the Hugging Face hub nor its local "
-            "cache has it: check name and revision, or give a directory"
+            f"{name!r} is gated: accept its licence at https://huggingface.co/{name} and log in with `hf auth login`, "
+            "or give a directory"
+        ) from error
+    except OfflineModeIsEnabled:
+        hub = "HF_HUB_OFFLINE=1 forbids asking the hub"
+    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
+        hub = "the hub has none, or hides it from who isn't logged in (`hf auth login`)"
+    except client_error as error:
+        hub = f"the hub gave no answer ({' '.join(str(error).split())[:200]})"
+    try:
+        return Path(hf_hub_download(name, "config.json", revision=revision, local_files_only=True)).parent.name
+    except EntryNotFoundError as error:
+        raise ModelNotFound(
+            f"{name!r} (revision {revision or 'main'}) is no directory here, {hub}, and the local cache doesn't have it: "
+            "correct name or revision, or give a directory"
         ) from error
 
 

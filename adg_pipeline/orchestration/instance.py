@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 DEFAULT_HOME = ".dagster"
 
@@ -23,14 +24,18 @@ def instance_fault(error: BaseException | None) -> str | None:
     return None
 
 
-def open_instance() -> dg.DagsterInstance:
+def open_instance(*, create: bool = True) -> dg.DagsterInstance:
     """The instance at ``$DAGSTER_HOME``, else at ``.dagster`` in the working directory, which is made if missing.
 
     A new home gets the ``dagster.yaml`` of the working directory, or else the project's own.
+
+    create: False for a command that only looks. Where there is no instance yet it gets an empty one, in memory.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).resolve()
-    home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
+    if not create and not _is_in_use(home, settings):
+        return dg.DagsterInstance.ephemeral()
+    home.mkdir(parents=True, exist_ok=True)
     if not settings.exists():
         candidates = (Path("dagster.yaml"), Path(__file__).resolve().parents[2] / "dagster.yaml")
         source = next((path for path in candidates if path.exists()), None)
@@ -38,3 +43,11 @@ def open_instance() -> dg.DagsterInstance:
             shutil.copyfile(source, settings)
     os.environ["DAGSTER_HOME"] = str(home)
     return dg.DagsterInstance.get()
+
+
+def _is_in_use(home: Path, settings: Path) -> bool:
+    """Whether somebody opened an instance there. Opening one makes its databases, unless they lie on a server."""
+    if (home / "history").is_dir():
+        return True
+    configured = yaml.safe_load(settings.read_text("utf-8")) if settings.is_file() else None
+    return isinstance(configured, dict) and any("storage" in key for key in configured)

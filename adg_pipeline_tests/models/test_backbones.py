@@ -1,7 +1,10 @@
 """Backbones as files."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,13 +69,41 @@ def test_folder_of_adapters_is_no_backbone(tmp_path: Path) -> None:
 
 
 def test_missing_directory_is_named() -> None:
-    with pytest.raises(ModelNotFound, match="'/no/such/folder' is neither a directory nor a hub name"):
+    with pytest.raises(
+        ModelNotFound, match="there is no directory /no/such/folder, and '/no/such/folder' is no hub name"
+    ):
         resolve_backbone("/no/such/folder")
 
 
 def test_hub_model_out_of_reach_is_named() -> None:
-    with pytest.raises(ModelNotFound, match=r"'someone/no-such-model' \(revision main\)"):
+    with pytest.raises(ModelNotFound, match=r"'someone/no-such-model' \(revision main\).* HF_HUB_OFFLINE=1 forbids"):
         resolve_backbone("someone/no-such-model")
+
+
+@pytest.mark.parametrize(
+    "name", ["./llama", "../llama", "~/llama", "/llama", "models/llama", "models/meta/llama", "a/b/c"]
+)
+def test_a_name_that_reads_as_a_path_is_not_asked_for_on_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adg_pipeline.models.backbones.hub_commit", lambda *_: pytest.fail("the hub was asked"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(ModelNotFound, match="there is no directory"):
+        resolve_backbone(name)
+
+
+def test_a_hub_that_gives_no_answer_is_asked_once() -> None:
+    """Its own client would try for half a minute. Nothing listens on port 9 of this machine."""
+    script = (
+        "from adg_pipeline.models.backbones import *\n"
+        "try: resolve_backbone('someone/no-such-model')\n"
+        "except ModelNotFound as error: print(error)"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert "the hub gave no answer" in done.stdout
+    assert done.stderr == ""  # where the client tells of its retries
 
 
 def test_commit_stands_for_itself() -> None:

@@ -18,6 +18,9 @@ from adg_pipeline.resources.generators.base import (
 )
 from adg_pipeline.settings.sections import GenerationConfig
 
+# In the checkout; the one place that says how, which the documentation is tested against.
+INSTALL_VLLM = ".venv/bin/python -m pip install -e '.[vllm]'"
+
 # Without a GPU vLLM must run in this process, its cache must be told a size (GiB), and its threads must not be bound to
 # cores: bound, they came out 14 times slower where cores are shared.
 _CPU_ENVIRONMENT = {
@@ -139,7 +142,7 @@ class VllmGenerator(Generator):
         try:
             from vllm.platforms import current_platform
         except ImportError as error:
-            raise GeneratorError(f"vLLM can't be imported ({error}): pip install 'adg-pipeline[vllm]'") from error
+            raise GeneratorError(f"vLLM can't be imported ({error}): {INSTALL_VLLM}") from error
         if not current_platform.device_type:
             raise GeneratorError(
                 "this vLLM is a GPU build and finds no GPU: run where there is one, use vLLM's CPU build, "

