@@ -53,14 +53,10 @@ class Store(dg.ConfigurableResource):
         if self.pool_dir.is_dir():
             return
         named = os.environ.get(DATA_DIR_VARIABLE)
-        where = (
-            f"{DATA_DIR_VARIABLE} is {named}"
-            if named
-            else f"{DATA_DIR_VARIABLE} isn't set, so data/pool in {Path.cwd()}"
-        )
+        why = f"{DATA_DIR_VARIABLE} is {named}" if named else f"{DATA_DIR_VARIABLE} isn't set, so data/pool in {Path.cwd()}"
         raise StoreError(
-            f"there is no pool directory {self.pool_dir} ({where}): start one with `adg pool add FILE`, or go to the folder that "
-            f"has yours, or set {DATA_DIR_VARIABLE}"
+            f"there is no pool directory {self.pool_dir} ({why}): start one with `adg pool add FILE`, or go to the folder "
+            f"that has yours, or set {DATA_DIR_VARIABLE}"
         )
 
     @property
