@@ -53,7 +53,9 @@ class Store(dg.ConfigurableResource):
         if self.pool_dir.is_dir():
             return
         named = os.environ.get(DATA_DIR_VARIABLE)
-        why = f"{DATA_DIR_VARIABLE} is {named}" if named else f"{DATA_DIR_VARIABLE} isn't set, so data/pool in {Path.cwd()}"
+        why = (
+            f"{DATA_DIR_VARIABLE} is {named}" if named else f"{DATA_DIR_VARIABLE} isn't set, the folder is {Path.cwd()}"
+        )
         raise StoreError(
             f"there is no pool directory {self.pool_dir} ({why}): start one with `adg pool add FILE`, or go to the folder "
             f"that has yours, or set {DATA_DIR_VARIABLE}"
