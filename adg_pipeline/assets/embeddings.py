@@ -16,6 +16,7 @@ from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETR
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.embedders import Embedder
+from adg_pipeline.resources.embedders.shard import ShardReading
 from adg_pipeline.resources.factories import EmbedderFactory
 from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
 from adg_pipeline.settings.sections import EmbeddingConfig
@@ -28,8 +29,8 @@ BATCH = 512
 
 ANSWERS_DESCRIPTION = """One unit vector per sampled answer, in the LanceDB table `answer_embeddings`.
 
-The embedder is a sentence-transformers model, or the paper's pooling of the backbone's hidden states. A shard is one
-atomic commit.
+The embedder is a sentence-transformers model, or the paper's pooling of the backbone's hidden states. A text longer
+than it reads at a time is read in windows. A shard is one atomic commit.
 """
 INSTRUCTIONS_DESCRIPTION = """One unit vector per instruction, in the LanceDB table `instruction_embeddings`: the space
 of the semantic bins. Made by the same embedder as the answers' vectors; the instruction alone, without its input.
@@ -62,8 +63,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
 
         def compute(task: ShardTask) -> Provenance:
             texts = _answers(store, task.shard)
-            progress = ProgressLog(context.log.info, f"answer_embeddings {task.shard}", "instructions")
-            return _embed(store, task, opened(), texts, config.max_failed_share, progress)
+            return _embed(context, store, task, opened(), texts, config)
 
         with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
             materialize_shards(context, store, plan, compute, report.vectors)
@@ -93,8 +93,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
         def compute(task: ShardTask) -> Provenance:
             raw = pl.from_arrow(store.read_table("raw_pool", task.shard, ["example_id", "instruction"]))
             assert isinstance(raw, pl.DataFrame)
-            progress = ProgressLog(context.log.info, f"instruction_embeddings {task.shard}", "instructions")
-            return _embed(store, task, opened(), raw, config.max_failed_share, progress)
+            return _embed(context, store, task, opened(), raw, config)
 
         with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
             materialize_shards(context, store, plan, compute, report.vectors)
@@ -114,46 +113,56 @@ def _answers(store: Store, shard: str) -> pl.DataFrame:
 
 
 def _embed(
+    context: dg.AssetExecutionContext,
     store: Store,
     task: ShardTask,
     embedder: Embedder,
     texts: pl.DataFrame,
-    max_failed_share: float,
-    progress: ProgressLog,
+    config: EmbeddingConfig,
 ) -> Provenance:
     """Embed and store a shard. Examples whose vectors are not finite are left out, counted and named.
 
-    Raises ShardFault once there are more of them than `max_failed_share` allows.
+    Raises ShardFault once there are more of them than `max_failed_share` allows, or more that the embedder can't read
+    than `max_unknown_share` does.
     """
+    progress = ProgressLog(context.log.info, f"{task.recipe.asset} {task.shard}", "instructions")
     not_finite: list[str] = []
+    read = ShardReading(texts.height)
     written = 0
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal written
         for start in range(0, texts.height, BATCH):
             part = texts.slice(start, BATCH)
-            instructions = part["instruction"].to_list()
+            instructions, ids = part["instruction"].to_list(), part["example_id"].to_numpy()
+
+            def within(done: int, total: int, start: int = start, height: int = part.height) -> None:
+                progress(start + done * height // max(total, 1), texts.height)
+
             if "answers" in part.columns:
-                vectors = embedder.embed_answers(instructions, part["answers"].to_list())
+                vectors = embedder.embed_answers(instructions, part["answers"].to_list(), within)
             else:
-                vectors = embedder.embed_instructions(instructions)[:, None, :]
+                vectors = embedder.embed_instructions(instructions, within)[:, None, :]
+            read.add(ids.tolist(), embedder.reading)
+            read.check(config.max_unknown_share)
             finite = np.isfinite(vectors).all(axis=(1, 2))
-            ids = part["example_id"].to_numpy()
             not_finite.extend(ids[~finite].tolist())
-            if len(not_finite) > max_failed_share * texts.height:
+            if len(not_finite) > config.max_failed_share * texts.height:
                 raise ShardFault(
                     f"{len(not_finite)} of {texts.height} examples have vectors that are NaN or infinite so far, more than "
-                    f"embeddings.max_failed_share = {max_failed_share:g} allows; the first is {not_finite[0]}. The model "
-                    "overflows: set embeddings.dtype to float32, use another model, or raise max_failed_share"
+                    f"embeddings.max_failed_share = {config.max_failed_share:g} allows; the first is {not_finite[0]}. The "
+                    "model overflows: set embeddings.dtype to float32, use another model, or raise max_failed_share"
                 )
             written += int(finite.sum()) * vectors.shape[1]
             yield vector_batch(task.shard, ids[finite].tolist(), vectors[finite])
-            progress(start + part.height, texts.height)
+        for warning in read.warnings():
+            context.log.warning(f"{task.recipe.asset} {task.shard}: {warning}")
 
     def provenance() -> Provenance:
         facts = {
             "dimension": embedder.dimension,
             "examples": texts.height - len(not_finite),
+            **read.facts(),
             "not_finite": len(not_finite),
             "not_finite_ids": not_finite[:100],
         }

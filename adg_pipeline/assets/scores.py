@@ -1,6 +1,7 @@
 """divergence_scores: dispersion and anisotropy of each instruction's answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -9,7 +10,7 @@ import polars as pl
 from adg_pipeline import report
 from adg_pipeline.algorithms.divergence import answer_divergence
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
-from adg_pipeline.errors import StoreError
+from adg_pipeline.errors import ShardFault, StoreError
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, divergence_scores_recipe
 from adg_pipeline.orchestration.compute import SHARD_RETRIES
 from adg_pipeline.orchestration.partitions import pool_shards
@@ -25,6 +26,8 @@ distinct answers. The weight λ is applied at selection, so that changing it rec
 """
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+UNSEEN = r"[\s\p{Cc}\p{Cf}\u{FE00}-\u{FE0F}]+"
+INDISTINCT = pl.col("differ") & (pl.col("dispersion") == 0)
 NUMBERS = ("dispersion", "anisotropy", "effective_rank", "largest_mode_share")
 
 
@@ -59,8 +62,9 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
                 .otherwise("reason")
             )
             facts = _facts(table)
+            _check(facts, table, config.max_indistinct_share)
             provenance = make_provenance(task.recipe, task.shard, task.inputs, table.height, facts=facts)
-            store.write_table(table.to_arrow(), provenance)
+            store.write_table(table.drop("differ").to_arrow(), provenance)
             return provenance
 
         materialize_shards(context, store, plan, compute, lambda stored: report.scores(store, stored))
@@ -69,17 +73,22 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
 
 
 def _texts(store: Store, shard: str) -> pl.DataFrame:
-    """One row per accepted example, with what the filters of the selection need, and why it has no answers if so."""
+    """One row per accepted example, with what the filters of the selection need, and why it has no answers if so.
+
+    differ: whether its answers differ in more than case, white space and what nobody sees.
+    """
     raw = pl.from_arrow(store.read_table("raw_pool", shard, ["example_id", "content_hash", "source", "output"]))
     generated = pl.from_arrow(store.read_table("generations", shard, ["example_id", "status", "reason", "answers"]))
     assert isinstance(raw, pl.DataFrame)
     assert isinstance(generated, pl.DataFrame)
     stripped = pl.col("answers").list.eval(pl.element().str.strip_chars())
+    seen = pl.col("answers").list.eval(pl.element().str.to_lowercase().str.replace_all(UNSEEN, ""))
     answers = generated.select(
         "example_id",
         reason=pl.when(pl.col("status") == "ok").then(None).otherwise(pl.coalesce("reason", "status")),
         empty_answers=stripped.list.eval(pl.element() == "").list.sum().cast(pl.Int32),
         distinct_answers=stripped.list.n_unique().cast(pl.Int32),
+        differ=seen.list.n_unique() > 1,
     )
     return raw.select(
         "example_id", "content_hash", "source", output_chars=pl.col("output").str.len_chars().cast(pl.Int32)
@@ -149,12 +158,25 @@ def _grouped_rows(batches: Batches, samples: int) -> Iterator[tuple[np.ndarray, 
             yield tuple(array[:whole].reshape(whole // samples, samples, *array.shape[1:]) for array in arrays)
 
 
+def _check(facts: Mapping[str, Any], table: pl.DataFrame, max_indistinct_share: float) -> None:
+    """Raise ShardFault where the embedder doesn't tell answers apart that differ: such examples are never selected."""
+    if facts["indistinct"] > max_indistinct_share * facts["scored"]:
+        first = table.filter(INDISTINCT)["example_id"][0]
+        raise ShardFault(
+            f"{facts['indistinct']} of {facts['scored']} examples have answers that differ and yet D = 0, more than "
+            f"divergence_scores.max_indistinct_share = {max_indistinct_share:g} allows; the first is {first}. The embedder "
+            "doesn't tell them apart: choose one of their language (embeddings.model, or embeddings.embedder = "
+            "hidden_state), read long texts in windows (embeddings.long_texts), or raise max_indistinct_share"
+        )
+
+
 def _facts(table: pl.DataFrame) -> dict[str, object]:
     scored = table.filter(pl.col("dispersion").is_not_null())
     return {
         "scored": scored.height,
         "unscored": table.height - scored.height,
         "zero_dispersion": scored.filter(pl.col("dispersion") == 0).height,
+        "indistinct": scored.filter(INDISTINCT).height,
         "mean_dispersion": scored["dispersion"].mean(),
         "mean_anisotropy": scored["anisotropy"].mean(),
         "mean_modes": scored["modes"].mean(),

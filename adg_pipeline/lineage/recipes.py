@@ -12,8 +12,8 @@ from adg_pipeline.store.provenance import Recipe
 CODE_VERSIONS = {
     "raw_pool": "2",
     "generations": "1",
-    "answer_embeddings": "1",
-    "instruction_embeddings": "1",
+    "answer_embeddings": "2",
+    "instruction_embeddings": "2",
     "divergence_scores": "2",
     "semantic_bins": "1",
     "selected_subset": "1",

@@ -182,7 +182,7 @@ class GenerationConfig(Section):
 class EmbeddingConfig(Section):
     """Unit vectors of the sampled answers and of the instructions."""
 
-    RECIPE = ("embedder", "model", "revision", "layers", "pool", "max_tokens", "dtype")
+    RECIPE = ("embedder", "model", "revision", "layers", "pool", "max_tokens", "long_texts", "dtype")
 
     embedder: Literal["sentence_transformer", "hidden_state"] = Field(
         default="sentence_transformer",
@@ -201,7 +201,11 @@ class EmbeddingConfig(Section):
         description="hidden_state: pool over the answer's tokens, or over instruction and answer (released code).",
     )
     max_tokens: int = Field(
-        default=1024, ge=8, le=131_072, description="hidden_state: longest text in tokens; the rest is cut."
+        default=1024, ge=8, le=131_072, description="hidden_state: tokens that are read at a time, a window."
+    )
+    long_texts: Literal["windows", "cut"] = Field(
+        default="windows",
+        description="A text longer than the embedder reads at a time: read in windows, whose mean is its vector, or cut.",
     )
     batch_size: int = Field(default=32, ge=1, le=4096, description="Texts per forward pass.")
     device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
@@ -211,6 +215,12 @@ class EmbeddingConfig(Section):
         ge=0,
         le=1,
         description="Share of a shard's examples whose vectors may be NaN or infinite before the shard fails.",
+    )
+    max_unknown_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of a shard's examples that may be in signs the embedder has no tokens for before the shard fails.",
     )
 
 
@@ -225,6 +235,12 @@ class ScoreConfig(Section):
     decimals: int = Field(default=4, ge=3, le=12, description="Decimals kept of each score, above float noise.")
     mode_distance: float = Field(
         default=0.3, gt=0, le=2, description="Answers closer than this (Euclidean, unit vectors) count as one mode."
+    )
+    max_indistinct_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Share of a shard's examples whose answers may differ and yet have D = 0 before the shard fails.",
     )
 
 

@@ -21,7 +21,12 @@ def open_embedder(config: EmbeddingConfig, backbone: str, backbone_revision: str
     model, revision = (None, None) if config.model == "auto" else (config.model, config.revision)
     if config.embedder == "sentence_transformer":
         return SentenceTransformerEmbedder(
-            model, revision=revision, batch_size=config.batch_size, device=config.device, dtype=config.dtype
+            model,
+            revision=revision,
+            long_texts=config.long_texts,
+            batch_size=config.batch_size,
+            device=config.device,
+            dtype=config.dtype,
         )
     return HiddenStateEmbedder(
         model or backbone,
@@ -29,6 +34,7 @@ def open_embedder(config: EmbeddingConfig, backbone: str, backbone_revision: str
         pool=config.pool,
         revision=revision if model else backbone_revision,
         max_tokens=config.max_tokens,
+        long_texts=config.long_texts,
         batch_size=config.batch_size,
         device=config.device,
         dtype=config.dtype,

@@ -5,14 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adg_pipeline.errors import PipelineError
+from adg_pipeline.progress import Progress
+from adg_pipeline.resources.embedders.reading import Reading
 
 Vectors = NDArray[np.float32]
+LongTexts = Literal["windows", "cut"]
 Text = TypeVar("Text", str, tuple[str, str])
 
 
@@ -28,7 +31,13 @@ class Embedder(ABC):
     Equal texts of one call are embedded once, so equal answers have exactly equal vectors and their dispersion is 0. A
     text without content is a zero vector (each embedder says what counts as one). A model that overflows gives NaN:
     that row is returned as it is, for the caller to report.
+
+    A text longer than the model reads at a time is read in windows, and its vector is their mean, at unit length; or it
+    is cut, where that is asked for. `reading` tells what was read in the last call: (N, K) values of answers, (N,) of
+    instructions. ``progress`` is called with texts done and texts in all; of equal ones only one counts.
     """
+
+    reading: Reading
 
     @property
     @abstractmethod
@@ -40,7 +49,9 @@ class Embedder(ABC):
         """What decides the vectors: the model's content and how it is pooled, as plain JSON values."""
 
     @abstractmethod
-    def embed_answers(self, instructions: Sequence[str], answers: Sequence[Sequence[str]]) -> Vectors:
+    def embed_answers(
+        self, instructions: Sequence[str], answers: Sequence[Sequence[str]], progress: Progress | None = None
+    ) -> Vectors:
         """Vectors of the K answers to each of N instructions: (N, K, d).
 
         Raises:
@@ -48,7 +59,7 @@ class Embedder(ABC):
         """
 
     @abstractmethod
-    def embed_instructions(self, instructions: Sequence[str]) -> Vectors:
+    def embed_instructions(self, instructions: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Vectors of instructions alone, the space of the semantic bins: (N, d)."""
 
     @abstractmethod
@@ -80,11 +91,15 @@ def answers_per_instruction(instructions: Sequence[str], answers: Sequence[Seque
     return k
 
 
-def embed_distinct(texts: Sequence[Text], embed: Callable[[list[Text]], Vectors]) -> Vectors:
+def embed_distinct(
+    texts: Sequence[Text], embed: Callable[[list[Text]], tuple[Vectors, Reading]]
+) -> tuple[Vectors, Reading]:
     """Vectors of ``texts``, (N, d), where ``embed`` sees each distinct text once, in an order of their own."""
     distinct = sorted(set(texts))
     place = {text: row for row, text in enumerate(distinct)}
-    return embed(distinct)[[place[text] for text in texts]]
+    vectors, reading = embed(distinct)
+    rows = [place[text] for text in texts]
+    return vectors[rows], reading[rows]
 
 
 def free_gpu_memory() -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,17 @@ from adg_pipeline.models.backbones import loading_revision, resolve_backbone
 from adg_pipeline.models.devices import pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.models.tokenizers import load_tokenizer
+from adg_pipeline.progress import Progress
 from adg_pipeline.resources.embedders.base import (
     Embedder,
     EmbedderError,
+    LongTexts,
     Vectors,
     answers_per_instruction,
     embed_distinct,
     free_gpu_memory,
 )
+from adg_pipeline.resources.embedders.reading import Reading, unknown_characters, unknown_token, weighted_mean
 from adg_pipeline.resources.embedders.token_weights import TokenWeights
 
 logger = logging.getLogger(__name__)
@@ -33,12 +36,23 @@ MOST_TOKENS_CPU = 1024
 MOST_TOKENS_GPU = 32_768
 
 
-@dataclass(frozen=True)
-class _Tokens:
-    """A text as the model reads it; only tokens from ``pooled_from`` on count in its vector."""
+# Of a window that doesn't begin its text, the part that is read for context only.
+CONTEXT_SHARE = 0.25
+
+
+class _Window(NamedTuple):
+    """What the model reads at a time; only tokens from ``pooled_from`` on count in the text's vector."""
 
     ids: NDArray[np.int64]
     pooled_from: int = 0
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """Vectors of windows, (W, d) at unit length, and the weight of each: its tokens' weights times its mean's length."""
+
+    vectors: Vectors
+    weights: NDArray[np.float64]
 
 
 class HiddenStateEmbedder(Embedder):
@@ -46,10 +60,15 @@ class HiddenStateEmbedder(Embedder):
 
     Weights are those of `token_weights`. Instructions are pooled over the instruction alone, answers by ``pool``:
 
-    - ``"answer"``: over the answer's tokens, read after ``instruction + " "``. A text longer than ``max_tokens`` loses
-      the beginning of its instruction, then the end of its answer. An empty or blank answer is a zero vector.
-    - ``"sequence"``: over ``instruction + " " + answer``, cut at its end, as the released code does. An empty answer is
-      then the vector of its instruction, as in that code; a zero vector only where both are blank.
+    - ``"answer"``: over the answer's tokens, read after ``instruction + " "``. An instruction that doesn't fit in the
+      window with its answer loses its beginning. An empty or blank answer is a zero vector.
+    - ``"sequence"``: over ``instruction + " " + answer``, as the released code does. An empty answer is then the vector
+      of its instruction, as in that code; a zero vector only where both are blank.
+
+    A text longer than ``max_tokens`` is read in windows of that length. Each after the first begins with what stands
+    before it (a quarter of the window), which gives context and isn't pooled: so every token is pooled once, and the
+    vector is the same weighted mean over all tokens. With ``long_texts="cut"`` there is one window: a text loses its end,
+    but with ``pool="answer"`` the beginning of its instruction first.
 
     No special tokens are added. A text of nothing but punctuation, whose weights are all 0, is a zero vector.
 
@@ -59,7 +78,8 @@ class HiddenStateEmbedder(Embedder):
             after the final norm. Layers above the highest one asked for are not run.
         pool: what an answer's vector is pooled over.
         revision: revision of a hub model.
-        max_tokens: longest text; the model's own limit if that is lower.
+        max_tokens: tokens that are read at a time; the model's own limit if that is lower.
+        long_texts: windows or cut, see above; None is windows, but cut with ``pool="sequence"``, as in the released code.
         batch_size: most texts per forward pass; like lengths share one. Halved where the GPU can't hold them.
         device: auto, cpu, cuda, cuda:1, mps.
         dtype: type of the weights; auto is float32 on a CPU, and what the model was saved in elsewhere. Pooling is in
@@ -77,6 +97,7 @@ class HiddenStateEmbedder(Embedder):
         *,
         revision: str | None = None,
         max_tokens: int = 1024,
+        long_texts: LongTexts | None = None,
         batch_size: int = 32,
         device: str = "auto",
         dtype: str = "auto",
@@ -87,6 +108,7 @@ class HiddenStateEmbedder(Embedder):
             raise EmbedderError("layers is empty: name the hidden layers to average, such as -4, -3, -2")
         self._name, self._revision = str(model), revision
         self._layers, self._pool, self._max_tokens = tuple(layers), pool, max_tokens
+        self._long_texts = long_texts or ("cut" if pool == "sequence" else "windows")
         self._batch_size, self._device, self._dtype = batch_size, device, dtype
         self._model: Any = None
 
@@ -100,7 +122,7 @@ class HiddenStateEmbedder(Embedder):
         self._tokenizer = _tokenizer_of_file(path, self._revision)
         if not self._tokenizer.is_fast:
             raise EmbedderError(f"{self._name} has no fast tokenizer, which tells where in the text its tokens lie")
-        self._token_weights = TokenWeights(self._tokenizer)
+        self._token_weights, self._unknown = TokenWeights(self._tokenizer), unknown_token(self._tokenizer)
         dtype = ("float32" if device == "cpu" else "auto") if self._dtype == "auto" else self._dtype
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
@@ -133,56 +155,109 @@ class HiddenStateEmbedder(Embedder):
             "layers": list(self._layers),
             "pool": self._pool,
             "max_tokens": self._max_tokens,
+            "long_texts": self._long_texts,
         }
 
-    def embed_answers(self, instructions: Sequence[str], answers: Sequence[Sequence[str]]) -> Vectors:
+    def embed_answers(
+        self, instructions: Sequence[str], answers: Sequence[Sequence[str]], progress: Progress | None = None
+    ) -> Vectors:
         k = answers_per_instruction(instructions, answers)
         pairs = [(asked, answer) for asked, drawn in zip(instructions, answers, strict=True) for answer in drawn]
         if self._pool == "answer":
-            vectors = embed_distinct(pairs, self._embed_in_context)
+            vectors, reading = embed_distinct(pairs, lambda distinct: self._embed_in_context(distinct, progress))
         else:
-            vectors = embed_distinct([f"{asked} {answer}" for asked, answer in pairs], self._embed_whole)
+            joined = [f"{asked} {answer}" for asked, answer in pairs]
+            vectors, reading = embed_distinct(joined, lambda distinct: self._embed_whole(distinct, progress))
+        self.reading = reading.reshape(len(instructions), k)
         return vectors.reshape(len(instructions), k, self.dimension)
 
-    def embed_instructions(self, instructions: Sequence[str]) -> Vectors:
-        return embed_distinct([instruction.strip() for instruction in instructions], self._embed_whole)
+    def embed_instructions(self, instructions: Sequence[str], progress: Progress | None = None) -> Vectors:
+        stripped = [instruction.strip() for instruction in instructions]
+        vectors, self.reading = embed_distinct(stripped, lambda distinct: self._embed_whole(distinct, progress))
+        return vectors
 
-    def _embed_whole(self, texts: list[str]) -> Vectors:
-        self.open()
-        written = [row for row, text in enumerate(texts) if text.strip()]
-        tokens = [_Tokens(ids[: self._longest]) for ids, _ in self._tokenize([texts[row] for row in written])]
-        return self._scatter(written, tokens, len(texts))
+    def _embed_whole(self, texts: list[str], progress: Progress | None) -> tuple[Vectors, Reading]:
+        return self._embed([("", text) for text in texts], progress)
 
-    def _embed_in_context(self, pairs: list[tuple[str, str]]) -> Vectors:
+    def _embed_in_context(self, pairs: list[tuple[str, str]], progress: Progress | None) -> tuple[Vectors, Reading]:
+        return self._embed([(f"{asked} ", answer) for asked, answer in pairs], progress)
+
+    def _embed(self, pairs: list[tuple[str, str]], progress: Progress | None) -> tuple[Vectors, Reading]:
+        """Vectors of the second text of each pair, read after the first."""
         self.open()
-        written = [row for row, (_, answer) in enumerate(pairs) if answer.strip()]
-        tokens = []
-        for row, (ids, ends) in zip(written, self._tokenize([" ".join(pairs[row]) for row in written]), strict=True):
+        reading = Reading.of([text for _, text in pairs])
+        written = [row for row, (_, text) in enumerate(pairs) if text.strip()]
+        windows = []
+        for row, (ids, offsets) in zip(written, self._tokenize(["".join(pairs[row]) for row in written]), strict=True):
             # The token that holds the space between the two also holds the answer's first letters, in most vocabularies.
-            first = int(np.searchsorted(ends, len(pairs[row][0]) + 1, side="right"))
-            cut = min(first, max(0, len(ids) - self._longest))
-            tokens.append(_Tokens(ids[cut : cut + self._longest], pooled_from=first - cut))
-        return self._scatter(written, tokens, len(pairs))
+            context = len(pairs[row][0])
+            first = int(np.searchsorted(offsets[:, 1], context, side="right")) if context else 0
+            parts = list(self._windows(ids, first))
+            pooled = sum(len(part.ids) - part.pooled_from for part in parts)
+            reading.long[row] = len(ids) > self._longest
+            reading.cut[row] = parts[0].pooled_from < first or pooled < len(ids) - first
+            reading.unknown[row] = unknown_characters("".join(pairs[row]), ids[first:], offsets[first:], self._unknown)
+            windows.append(parts)
+        return self._scatter(written, windows, len(pairs), progress), reading
+
+    def _windows(self, ids: NDArray[np.int64], first: int) -> Iterator[_Window]:
+        """Windows of a text of which tokens from ``first`` on are pooled: at least one."""
+        longest, total = self._longest, len(ids)
+        if self._long_texts == "cut" or total <= longest or first == total:
+            start = min(first, max(0, total - longest))
+            yield _Window(ids[start : start + longest], first - start)
+            return
+        context = min(first, max(int(CONTEXT_SHARE * longest), longest - (total - first)))
+        pooled = first
+        while pooled < total:
+            start = pooled - context
+            yield _Window(ids[start : start + longest], context)
+            pooled, context = start + longest, int(CONTEXT_SHARE * longest)
 
     def _tokenize(self, texts: list[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Token ids of each text, and where in it each token ends."""
+        """Token ids of each text, and where in it each token begins and ends, (T, 2)."""
         if not texts:
             return []
-        encoded = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return [
-            (np.array(ids, dtype=np.int64), np.array(offsets, dtype=np.int64).reshape(-1, 2)[:, 1])
+            (np.array(ids, dtype=np.int64), np.array(offsets, dtype=np.int64).reshape(-1, 2))
             for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         ]
 
-    def _scatter(self, rows: list[int], tokens: list[_Tokens], total: int) -> Vectors:
-        """Vectors (total, d): those of ``tokens`` in their rows, zeros elsewhere."""
+    def _scatter(self, rows: list[int], windows: list[list[_Window]], total: int, progress: Progress | None) -> Vectors:
+        """Vectors (total, d): the means of ``windows`` in their rows, zeros elsewhere.
+
+        First windows come first, by themselves: so a text of one window shares its batch with the same texts, and has the
+        same vector to the last bit, whatever becomes of longer ones.
+        """
         vectors = np.zeros((total, self._dimension), dtype=np.float32)
-        most_tokens = MOST_TOKENS_CPU if self._model.device.type == "cpu" else MOST_TOKENS_GPU
-        for places in _batches([len(text.ids) for text in tokens], self._batch_size, most_tokens):
-            vectors[[rows[place] for place in places]] = self._embed_batch([tokens[place] for place in places])
+        more = [(place, window) for place, parts in enumerate(windows) for window in parts[1:]]
+        count = len(windows) + len(more)
+        first = self._pool_windows([parts[0] for parts in windows], 0, count, progress)
+        vectors[rows] = first.vectors
+        if more:
+            rest = self._pool_windows([window for _, window in more], len(windows), count, progress)
+            owners = [*range(len(windows)), *(place for place, _ in more)]
+            weights = np.concatenate([first.weights, rest.weights])
+            means = weighted_mean(np.concatenate([first.vectors, rest.vectors]), weights, owners, len(windows))
+            long = sorted({place for place, _ in more})
+            vectors[[rows[place] for place in long]] = means[long]
         return vectors
 
-    def _embed_batch(self, batch: list[_Tokens]) -> Vectors:
+    def _pool_windows(self, windows: list[_Window], before: int, total: int, progress: Progress | None) -> _Pooled:
+        """Pool windows batch by batch. ``before``: windows of ``total`` that were done earlier."""
+        pooled = _Pooled(np.zeros((len(windows), self._dimension), np.float32), np.zeros(len(windows)))
+        most_tokens = MOST_TOKENS_CPU if self._model.device.type == "cpu" else MOST_TOKENS_GPU
+        done = before
+        for places in _batches([len(window.ids) for window in windows], self._batch_size, most_tokens):
+            batch = self._pool_batch([windows[place] for place in places])
+            pooled.vectors[places], pooled.weights[places] = batch.vectors, batch.weights
+            done += len(places)
+            if progress is not None:
+                progress(done, total)
+        return pooled
+
+    def _pool_batch(self, batch: list[_Window]) -> _Pooled:
         import torch
 
         try:
@@ -193,9 +268,12 @@ class HiddenStateEmbedder(Embedder):
             logger.warning("out of memory with %d texts in a batch: halving it; lower batch_size", len(batch))
         free_gpu_memory()
         middle = len(batch) // 2
-        return np.concatenate([self._embed_batch(batch[:middle]), self._embed_batch(batch[middle:])])
+        halves = self._pool_batch(batch[:middle]), self._pool_batch(batch[middle:])
+        return _Pooled(
+            np.concatenate([half.vectors for half in halves]), np.concatenate([half.weights for half in halves])
+        )
 
-    def _forward(self, batch: list[_Tokens]) -> Vectors:
+    def _forward(self, batch: list[_Window]) -> _Pooled:
         """Pool one batch. Padded on the right: a decoder's token sees only what is before it, so no mask is needed."""
         import torch
 
@@ -211,9 +289,10 @@ class HiddenStateEmbedder(Embedder):
             weight = torch.from_numpy(weights).to(device)
             # What overflows where nothing is pooled doesn't matter, and 0 · inf would be NaN.
             hidden = hidden.masked_fill(weight[:, :, None] == 0, 0.0)
-            pooled = torch.einsum("bt,btd->bd", weight, hidden) / weight.sum(dim=1, keepdim=True).clamp(min=1e-8)
-            unit = pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        return unit.cpu().numpy()
+            total = weight.sum(dim=1, keepdim=True).clamp(min=1e-8)
+            pooled = torch.einsum("bt,btd->bd", weight, hidden) / total
+            length = pooled.norm(dim=1, keepdim=True).clamp(min=1e-12)
+            return _Pooled((pooled / length).cpu().numpy(), (length * total)[:, 0].double().cpu().numpy())
 
     def _mean_of_layers(self, ids: Any) -> Any:
         """Mean over the chosen layers, (B, T, d) in float32."""

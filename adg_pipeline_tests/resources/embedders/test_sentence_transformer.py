@@ -2,19 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import numpy as np
-import pytest
 
 from adg_pipeline.resources.embedders import HiddenStateEmbedder, SentenceTransformerEmbedder, open_embedder
 from adg_pipeline.settings.sections import EmbeddingConfig
-
-
-@pytest.fixture(scope="module")
-def embedder() -> Iterator[SentenceTransformerEmbedder]:
-    with SentenceTransformerEmbedder(device="cpu", batch_size=4) as opened:
-        yield opened
 
 
 def test_answers_get_unit_vectors_in_the_order_given(embedder: SentenceTransformerEmbedder) -> None:
