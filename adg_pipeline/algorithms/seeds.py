@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -15,13 +15,13 @@ def sample_seed(seed: int, example_id: str, sample_index: int) -> int:
     return int.from_bytes(_digest([seed, example_id, sample_index], size=8)) >> 33
 
 
-def request_id(model: Mapping[str, Any], prompt: str, sampling: Mapping[str, Any], seed: int) -> str:
+def request_id(model: Mapping[str, Any], prompt: str | Sequence[int], sampling: Mapping[str, Any], seed: int) -> str:
     """Name of one request, as 32 hex digits: a hash of everything that decides its answer.
 
     Args:
         model: what identifies the model, and the engine that runs it.
-        prompt: the rendered prompt.
-        sampling: temperature, top_p, top_k and max_new_tokens.
+        prompt: the rendered prompt, or its token ids where the text alone doesn't say them.
+        sampling: temperature, top_p, top_k, max_new_tokens, and what ends an answer beside the model's own end tokens.
         seed: the sample's own seed.
     """
     return _digest([model, prompt, sampling, seed], size=16).hex()

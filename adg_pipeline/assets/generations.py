@@ -76,6 +76,11 @@ def _generate(
             )
         except TooManyFailures as error:
             raise ShardFault(str(error)) from error
+        if counts.misread:
+            context.log.warning(
+                f"generations {shard}: {counts.misread:,} instructions spell a control token, which was read as one: the "
+                "chat template changes such a text, or the server takes no token ids"
+            )
         facts = {**counts.facts(), "reproducibility": generator.reproducibility}
         provenance = make_provenance(
             task.recipe, shard, task.inputs, table.num_rows, content=_content(table), facts=facts

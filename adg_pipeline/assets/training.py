@@ -3,12 +3,13 @@
 import dagster as dg
 
 from adg_pipeline import report
-from adg_pipeline.errors import PipelineError
+from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.models.backbones import resolve_backbone
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
 from adg_pipeline.orchestration.partitions import selectors
+from adg_pipeline.orchestration.preflight import unnamed_backbone
 from adg_pipeline.resources.trainer import plan_training, train
 from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
 from adg_pipeline.settings.sections import GenerationConfig, TrainingConfig
@@ -40,6 +41,8 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
         context: dg.AssetExecutionContext, store: Store, gpus: GpuLeaseResource
     ) -> dg.MaterializeResult:
         config = stage_config(TrainingConfig, context)
+        if not generation.backbone_is_known:
+            raise SettingsError(f"generations.backbone: {unnamed_backbone(generation)}")
         selector = context.partition_key
         selection = store.selection_manifest(selector)
         if selection is None:

@@ -26,12 +26,21 @@ def raw_pool_recipe(config: RawPoolConfig) -> Recipe:
 
 
 def generations_recipe(config: GenerationConfig) -> Recipe:
-    """The backbone counts by its content, not by where it lies; an endpoint's by the name it is asked for."""
+    """The backbone counts by its content, not by where it lies; an endpoint's by the name it is asked for.
+
+    What was mended for some models or engines only stands here for these only: what is stored of the others stays
+    current. Answers that are the same as before are found again by their requests.
+    """
     values = config.recipe()
+    if config.template == "chat":
+        values["turns"] = "end where the template ends them"
     if config.engine == "endpoint":
+        values["unfinished_answers"] = "refused"
         values["backbone"] = {"id": config.endpoint.model or config.backbone, "served": True}
     else:
         values["backbone"] = _fingerprint(config.backbone, config.revision)
+        if _ends_every_text(config):
+            values["prompt_end"] = "the tokenizer's end token is taken off"
         if config.engine == "vllm":
             values["batch_invariant"] = config.vllm.batch_invariant
     return Recipe("generations", CODE_VERSIONS["generations"], values)
@@ -83,6 +92,13 @@ def _embedder(config: EmbeddingConfig, backbone: str, revision: str | None) -> d
     name, its_revision = (backbone, revision) if config.model == "auto" else (config.model, config.revision)
     values["model"] = _fingerprint(name, its_revision)
     return values
+
+
+def _ends_every_text(config: GenerationConfig) -> bool:
+    from adg_pipeline.models.backbones import resolve_backbone
+    from adg_pipeline.models.tokenizers import ends_every_text
+
+    return ends_every_text(resolve_backbone(config.backbone, config.revision), config.revision)
 
 
 def _fingerprint(name: str, revision: str | None) -> dict[str, Any]:

@@ -26,7 +26,16 @@ from adg_pipeline.models.chat import ChatTemplate, Tools, for_template, tools_of
 from adg_pipeline.models.control_tokens import ControlTokens, first_added_token, pieces_behind, put_before_every_text
 
 # Where a base model goes on by itself after an Alpaca answer, the next prompt begins.
-_ALPACA_NEXT_TURN = ("\n### Instruction:", "\nBelow is an instruction that describes a task")
+ALPACA_NEXT_TURN = tuple(
+    line_breaks + opening
+    for opening in (
+        "### Instruction:",
+        "### Input:",
+        "### Response:",
+        "Below is an instruction that describes a task",
+    )
+    for line_breaks in ("\n\n", "\n")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +44,13 @@ class Prompt:
 
     text: for a server, which tokenizes it with special tokens. A BOS that the template writes and the tokenizer would
     add is taken off, so that it stands once. pieces: the text as the template wrote it, cut at what the example itself
-    spells like a control token; every second piece is such a spelling. `PromptTemplate.encode` reads these.
+    spells like a control token; every second piece is such a spelling. `PromptTemplate.encode` reads these. misread: the
+    template changes such a text, so that it can't be told from the template's own and is read as a control token.
     """
 
     text: str
     pieces: tuple[str, ...]
+    misread: bool = False
 
 
 class PromptTemplate:
@@ -76,7 +87,7 @@ class PromptTemplate:
         self._before = put_before_every_text(tokenizer)
         self._chat = ChatTemplate(tokenizer, self.options) if template == "chat" else None
         self.after_answer: str = tokenizer.eos_token or ""
-        self.next_turn: tuple[str, ...] = _ALPACA_NEXT_TURN
+        self.next_turn: tuple[str, ...] = ALPACA_NEXT_TURN
         end = None
         if self._chat is not None:
             self.after_answer, between = self._chat.around_an_answer()
@@ -167,13 +178,14 @@ class PromptTemplate:
         text = self._chat.write(shown, tools, answer_follows=answer_follows)
         self._chat.require_place(text, shown, tools, answer_follows=answer_follows)
         pieces: tuple[str, ...] = (text,)
+        spelled = False
         marked, marked_tools = self._control.marked(shown), self._control.marked(tools)
         if (marked, marked_tools) != (shown, tools):
             rendered = self._chat.write(marked, marked_tools, answer_follows=answer_follows)
-            pieces = self._control.cut_at_marks(rendered, text)
+            pieces, spelled = self._control.cut_at_marks(rendered, text), True
         bos = self.tokenizer.bos_token
         adds_bos = bool(bos) and self._before[:1] == [self.tokenizer.bos_token_id]
-        return Prompt(text.removeprefix(bos) if adds_bos else text, pieces)
+        return Prompt(text.removeprefix(bos) if adds_bos else text, pieces, spelled and len(pieces) == 1)
 
     def _plain(self, text: str) -> Prompt:
         return Prompt(text, self._control.cut(text))

@@ -19,7 +19,7 @@ from adg_pipeline.lineage.states import shard_states
 from adg_pipeline.models.backbones import HUB_SECONDS, is_hub_name, resolve_backbone
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
 from adg_pipeline.settings.loading import Origins, Settings
-from adg_pipeline.settings.sections import EndpointOptions
+from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
 from adg_pipeline.store import Store
 
 Say = Callable[[str], None]
@@ -62,6 +62,15 @@ def preflight_faults(settings: Settings, origins: Origins, store: Store, say: Sa
         of_stages = {stage: found for stage, found in of_stages.items() if stage in waiting or stage not in _PER_SHARD}
     found = [*always, *(fault for faults in of_stages.values() for fault in faults)]
     return [f"{origins.of(name)}: {name}: {fault}" for name, fault in found]
+
+
+def unnamed_backbone(generation: GenerationConfig) -> str:
+    """Why a training is refused that would tune the packaged model instead of the one that an endpoint serves."""
+    served = generation.endpoint.model or f"the model behind {generation.endpoint.url}"
+    return (
+        f"answers are drawn from {served}, but the model to be tuned isn't named: set it to that model's directory or hub "
+        "name ('embedded' if it is the packaged one)"
+    )
 
 
 def _models(settings: Settings, say: Say) -> Iterator[tuple[str, str]]:
@@ -148,6 +157,8 @@ def _embeddings(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _training(settings: Settings) -> Iterator[tuple[str, str]]:
+    if not settings.generations.backbone_is_known:
+        yield "generations.backbone", unnamed_backbone(settings.generations)
     wanted, gpus = settings.finetuned_checkpoint.processes, len(visible_gpus())
     if 0 < gpus < wanted:
         yield "finetuned_checkpoint.processes", f"{wanted} processes need a GPU each, and {gpus} are to be seen"

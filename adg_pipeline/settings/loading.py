@@ -54,6 +54,16 @@ class Settings(BaseModel):
                 f"selected_subset.min_distinct_answers is {self.selected_subset.min_distinct_answers}, but only "
                 f"generations.samples = {samples} answers are drawn: nothing could be selected"
             )
+        embedding = self.embeddings
+        if (
+            embedding.embedder == "hidden_state"
+            and embedding.model == "auto"
+            and not self.generations.backbone_is_known
+        ):
+            raise ValueError(
+                "embeddings.embedder hidden_state reads the backbone, and generations.backbone doesn't say which model the "
+                "endpoint serves: set generations.backbone to its directory or hub name, or embeddings.model"
+            )
         if self.generations.template_options and "chat" not in (
             self.generations.template,
             self.finetuned_checkpoint.template,

@@ -157,6 +157,12 @@ class GenerationConfig(Section):
     vllm: VllmOptions = Field(default=VllmOptions(), description="Options of the vllm engine.")
     endpoint: EndpointOptions = Field(default=EndpointOptions(), description="Options of the endpoint engine.")
 
+    @property
+    def backbone_is_known(self) -> bool:
+        """Whether somebody said which model an endpoint serves: its default, the packaged one, is for other engines."""
+        default = type(self).model_fields["backbone"].default
+        return self.engine != "endpoint" or "backbone" in self.model_fields_set or self.backbone != default
+
     @field_validator("template_options")
     @classmethod
     def options_are_the_templates_own(cls, value: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,27 @@ def test_an_option_is_refused_by_its_own_words(bench: Workbench, override: str, 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--train"],
+            "generations.backbone: answers are drawn from their-llama, but the model to be tuned isn't named: set it",
+        ),
+        (
+            ["--set", "embeddings.embedder=hidden_state"],
+            "generations.backbone doesn't say which model the endpoint serves",
+        ),
+    ],
+)
+def test_packaged_model_never_stands_in_for_the_one_that_is_served(
+    bench: Workbench, arguments: list[str], words: str
+) -> None:
+    bench.add("a", records(13))
+    served = ["--set", "generations.engine=endpoint", "--set", "generations.endpoint.model=their-llama"]
+    assert words in refused(bench, *served, *arguments)
+
+
+@pytest.mark.parametrize(
     ("text", "line", "words"),
     [
         ("generations:\n  samples: 1\n", 2, "generations.samples: Input should be greater than or equal to 2"),

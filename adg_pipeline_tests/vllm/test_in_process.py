@@ -8,6 +8,7 @@ import pytest
 
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
 from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, GeneratorError
+from adg_pipeline.resources.generators.endings import StopTexts
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import generate_shard
@@ -65,6 +66,37 @@ def test_most_likely_tokens_are_those_of_transformers(generator: Generator) -> N
         generator.config = CONFIG
     with open_generator(CONFIG.model_copy(update={**greedy, "engine": "transformers", "dtype": "float32"})) as other:
         assert answers(other, requests(other)) == with_vllm
+
+
+def test_stop_texts_end_an_answer_as_with_transformers(generator: Generator) -> None:
+    stops = ["a", "e s", "\n"]
+    greedy = {"top_k": 1, "samples": 2, "stop": stops}
+    before = generator.stops
+    generator.config, generator.stops = CONFIG.model_copy(update=greedy), StopTexts(stops)
+    try:
+        with_vllm = answers(generator, requests(generator))
+    finally:
+        generator.config, generator.stops = CONFIG, before
+    with open_generator(CONFIG.model_copy(update={**greedy, "engine": "transformers", "dtype": "float32"})) as other:
+        assert answers(other, requests(other)) == with_vllm
+
+
+def test_end_token_of_a_template_ends_an_answer_and_is_no_part_of_it(generator: Generator) -> None:
+    """The most likely second token of an answer is made one that ends it."""
+    generator.config = CONFIG.model_copy(update={"top_k": 1, "samples": 2})
+    before = generator.end_tokens
+    try:
+        asked = requests(generator, 3)
+        whole = answers(generator, asked)
+        second = {name: generator.tokenizer(answer.text).input_ids[1] for name, answer in whole.items()}
+        generator.end_tokens = before | set(second.values())
+        had = answers(generator, asked)
+    finally:
+        generator.config, generator.end_tokens = CONFIG, before
+    for answer in had.values():
+        assert answer.finish_reason == "stop"
+        assert (answer.output_tokens or 0) <= 2
+        assert len(generator.tokenizer(answer.text).input_ids) == (answer.output_tokens or 0) - 1
 
 
 def test_leaving_early_leaves_the_engine_empty(generator: Generator) -> None:

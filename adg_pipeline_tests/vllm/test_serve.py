@@ -17,6 +17,7 @@ from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
 
 KEY = "test-key"
+INSTRUCTIONS = ("Name a colour.", "Reverse the word sea.", "What is 3 plus 4?")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,8 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def config(url: str, model: str | None = None, **options: Any) -> GenerationConfig:
     endpoint = EndpointOptions(url=url, model=model, concurrency=8, max_attempts=2)
-    return GenerationConfig(engine="endpoint", endpoint=endpoint, **{"max_new_tokens": 16, **options})
+    values = {"backbone": str(EMBEDDED_FOLDER), "max_new_tokens": 16, **options}
+    return GenerationConfig(engine="endpoint", endpoint=endpoint, **values)
 
 
 def ask(generator: Generator, instruction: str = "Name a colour.", count: int = 10) -> list[Answer | AnswerError]:
@@ -99,16 +101,41 @@ def test_most_likely_tokens_are_those_of_transformers(url: str, template: str) -
         open_generator(config(url, **greedy)) as served,
         open_generator(GenerationConfig(engine="transformers", dtype="float32", max_new_tokens=16, **greedy)) as here,
     ):
-        for instruction in ("Name a colour.", "Reverse the word sea.", "What is 3 plus 4?"):
+        for instruction in INSTRUCTIONS:
             assert ask(served, instruction, 1) == ask(here, instruction, 1)
 
 
 def test_prompt_too_long_for_the_server_is_told_apart(url: str) -> None:
-    with open_generator(config(url, model="tiny")) as generator:
-        assert generator.count_tokens(["a"]) is None  # a model that isn't the backbone named: only the server counts
+    with open_generator(config(url, model="tiny", backbone="embedded")) as generator:
+        assert (
+            generator.count_tokens([generator.render("a")]) is None
+        )  # a model that isn't the backbone named: only the server counts
         (outcome,) = ask(generator, "word " * 300, 1)
     assert isinstance(outcome, AnswerError)
     assert outcome.status == "prompt_too_long"
+
+
+def test_stop_texts_and_end_tokens_end_an_answer_as_in_transformers(url: str) -> None:
+    stopping = {"top_k": 1, "stop": ["a", "e s", "\n"]}
+    with (
+        open_generator(config(url, **stopping)) as served,
+        open_generator(GenerationConfig(dtype="float32", max_new_tokens=16, **stopping)) as here,
+    ):
+        had = [ask(served, text, 1) for text in INSTRUCTIONS]
+        texts = [[(a.text, a.finish_reason) for a in answers if isinstance(a, Answer)] for answers in had]
+        assert texts == [
+            [(a.text, a.finish_reason) for a in ask(here, text, 1) if isinstance(a, Answer)] for text in INSTRUCTIONS
+        ]
+
+
+def test_control_token_that_an_instruction_spells_stays_text(url: str) -> None:
+    greedy = {"top_k": 1}
+    with (
+        open_generator(config(url, **greedy)) as served,
+        open_generator(GenerationConfig(dtype="float32", max_new_tokens=16, **greedy)) as here,
+    ):
+        assert ask(served, "Reverse the word <|end|>.", 1) == ask(here, "Reverse the word <|end|>.", 1)
+        assert served.misread == set()
 
 
 def test_missing_model_and_wrong_key_stop_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.models.chat import MissingChatTemplate, require_chat_template
-from adg_pipeline.models.templates import PromptTemplate, alpaca_text
+from adg_pipeline.models.chat import MissingChatTemplate
+from adg_pipeline.models.control_tokens import first_added_token
+from adg_pipeline.models.templates import (
+    ALPACA_NEXT_TURN,
+    Prompt,
+    PromptTemplate,
+    alpaca_text,
+    declared_ends,
+)
+from adg_pipeline.models.tokenizers import load_tokenizer
+from adg_pipeline.resources.generators.endings import STOP, StopTexts
 from adg_pipeline.settings.sections import GenerationConfig
 
 
@@ -19,7 +27,7 @@ class AnswerRequest:
 
     example_id: str
     sample_index: int
-    prompt: str
+    prompt: Prompt
     seed: int
     request_id: str
 
@@ -28,7 +36,7 @@ class AnswerRequest:
 class Answer:
     """A sampled answer.
 
-    finish_reason: ``stop`` (the model ended it), ``length`` (cut at max_new_tokens), or a server's own word.
+    finish_reason: ``stop`` (the model ended it, or a stop text did), ``length`` (cut at max_new_tokens) or ``tool_calls``.
     output_tokens: tokens generated, the end token included; None where a server doesn't tell.
     prompt_tokens: tokens of the prompt as the engine counted them; None likewise.
     """
@@ -47,6 +55,9 @@ class AnswerError:
     status: Literal["failed", "prompt_too_long"] = "failed"
 
 
+#: Of the setting `generations.stop`: where the template's next turn begins.
+_AUTO = "auto"
+
 Outcome = tuple[AnswerRequest, Answer | AnswerError]
 
 
@@ -63,14 +74,11 @@ class GeneratorUnreachable(GeneratorError):
 class Generator(ABC):
     """An engine with a backbone, open between `open` and `close` (or within ``with``).
 
-    A subclass sets `tokenizer`, `fingerprint` and `context_length` in `open`.
+    A subclass sets `fingerprint` and `context_length` in `open`, and calls `open_template` if the tokenizer is at hand.
     """
 
     #: What this engine promises about the same request asked again.
     reproducibility: str
-
-    #: Tokenizer of the backbone. None where a server has the only one.
-    tokenizer: Any = None
 
     #: Tokens that prompt and answer may have together. None where unknown: then the engine refuses a prompt too long.
     context_length: int | None = None
@@ -79,6 +87,15 @@ class Generator(ABC):
         self.config = config
         #: What identifies the model (`adg_pipeline.models.backbones.model_fingerprint`).
         self.fingerprint: Mapping[str, str | None] = {}
+        #: How prompts are written and read. None where a server has the only tokenizer.
+        self.template: PromptTemplate | None = None
+        #: Texts that end an answer.
+        self.stops = self._stop_texts(ALPACA_NEXT_TURN)
+        #: Tokens that end an answer, and those of them that neither the tokenizer nor the model's own config names.
+        self.end_tokens: frozenset[int] = frozenset()
+        self.added_end_tokens: frozenset[int] = frozenset()
+        #: Examples whose prompt was read as other tokens than it was written in (control tokens spelled by the example).
+        self.misread: set[str] = set()
 
     @abstractmethod
     def open(self) -> None:
@@ -101,32 +118,68 @@ class Generator(ABC):
         """What decides an answer beside prompt, sampling and seed: the engine and the model, wherever that lies."""
         return {"engine": self.config.engine, "model": self.fingerprint["content"] or self.fingerprint["id"]}
 
-    def render(self, instruction: str, input: str = "", messages: Sequence[Mapping[str, Any]] | None = None) -> str:
+    @property
+    def endings(self) -> dict[str, Any]:
+        """What decides where an answer ends, beyond the end tokens of the tokenizer and of the model's own config."""
+        given = {"stop_tokens": sorted(self.added_end_tokens), "stop": self.stops.texts}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def tokenizer(self) -> Any:
+        """Tokenizer of the backbone. None where a server has the only one."""
+        return self.template.tokenizer if self.template else None
+
+    def render(
+        self, instruction: str, input: str = "", messages: Sequence[Mapping[str, Any]] | None = None, tools: str = ""
+    ) -> Prompt:
         """The prompt of one example. Raises `adg_pipeline.algorithms.prompts.PromptError` if it has none."""
-        example = {"instruction": instruction, "input": input, "messages": messages}
-        return alpaca_text(example) if self.tokenizer is None else self._prompts.prompt(example).text
+        example = {"instruction": instruction, "input": input, "messages": messages, "tools": tools}
+        if self.template is not None:
+            return self.template.prompt(example)
+        text = alpaca_text(example)
+        return Prompt(text, (text,))
 
-    @cached_property
-    def _prompts(self) -> PromptTemplate:
-        return PromptTemplate(self.tokenizer, self.config.template)
-
-    def count_tokens(self, prompts: Sequence[str]) -> list[int] | None:
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int] | None:
         """Length of each prompt in tokens, None if only the server can tell."""
-        return None if self.tokenizer is None else [len(ids) for ids in self.encode(prompts)]
+        return None if self.template is None else [len(ids) for ids in self.template.encode(prompts)]
 
-    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each prompt, special tokens included (see `adg_pipeline.algorithms.prompts`)."""
-        ids: list[list[int]] = self.tokenizer(list(prompts)).input_ids if prompts else []
-        return ids
+    def written(self, prompts: Sequence[Prompt]) -> list[str | list[int]]:
+        """What says all of a prompt: its text, or its token ids where the tokenizer would make others of the text."""
+        texts = [prompt.text for prompt in prompts]
+        if self.template is None or not texts:
+            return list(texts)
+        read, meant = self.tokenizer(texts).input_ids, self.template.encode(prompts)
+        return [text if ids == own else own for text, ids, own in zip(texts, read, meant, strict=True)]
 
-    def require_template(self) -> None:
-        """Fail when opening, not example by example, if the chat template that is asked for is missing."""
-        if self.config.template != "chat":
-            return
+    def ended(self, answer: Answer) -> Answer:
+        """The answer, cut where a stop text ends it."""
+        cut = self.stops.cut(answer.text)
+        return answer if cut is None else replace(answer, text=cut, finish_reason=STOP)
+
+    def open_template(self, path: str) -> None:
+        """Load the tokenizer. Fails here, not example by example, if the chat template that is asked for is missing."""
+        config = self.config
+        tokenizer = load_tokenizer(path, config.revision)
+        declared = declared_ends(path, config.revision) | ({tokenizer.eos_token_id} - {None})
+        fold = config.system_text == "fold"
         try:
-            require_chat_template(self.tokenizer)
+            template = PromptTemplate(tokenizer, config.template, config.template_options, fold, declared)
         except MissingChatTemplate as error:
             raise GeneratorError(f"generations.template is chat, but {error}") from error
+        self.template, self.stops, self.end_tokens = template, self._stop_texts(template.next_turn), template.turn_ends
+        if _AUTO in config.stop:
+            # What opens a turn is mostly a token, of which nothing is left in the text of an answer.
+            opening = (first_added_token(tokenizer, text) for text in template.next_turn)
+            self.end_tokens |= {token for token in opening if token is not None}
+        self.added_end_tokens = self.end_tokens - declared
+
+    def _stop_texts(self, next_turn: Sequence[str]) -> StopTexts:
+        given = self.config.stop
+        if _AUTO in given and not next_turn:
+            raise GeneratorError(
+                "generations.stop is auto, but the chat template doesn't show how the next turn begins: name the texts"
+            )
+        return StopTexts([text for stop in given for text in (next_turn if stop == _AUTO else [stop])])
 
     def require_room(self) -> None:
         """Fail if no prompt at all could be answered. Single prompts that are too long are recorded instead."""

@@ -1,7 +1,8 @@
 """The completions API of OpenAI-compatible servers: what is asked, and what each kind of reply means."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from adg_pipeline.resources.generators.base import (
@@ -11,6 +12,7 @@ from adg_pipeline.resources.generators.base import (
     GeneratorError,
     GeneratorUnreachable,
 )
+from adg_pipeline.resources.generators.endings import ending
 from adg_pipeline.resources.generators.transport import GaveUp, Refusal, Transient, Transport
 from adg_pipeline.settings.sections import GenerationConfig
 
@@ -20,6 +22,26 @@ _UNKNOWN_FIELD = re.compile(
     re.IGNORECASE,
 )
 
+# OpenAI's own servers take no more stop texts than these. What a server goes on past is cut off here.
+_MOST_STOPS = 4
+
+# Tokens by which a server may count a prompt shorter than we do: a BOS and an EOS that it adds, or doesn't.
+_ADDED_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPrompt:
+    """A prompt as a server gets it.
+
+    tokens: its length as counted here, None without the model's tokenizer. ids: its token ids, where the server would
+    make others of the text. must_be_ids: the text would get no answer of use.
+    """
+
+    text: str
+    tokens: int | None = None
+    ids: Sequence[int] | None = None
+    must_be_ids: bool = False
+
 
 class CompletionsApi:
     """Completions of one model.
@@ -28,49 +50,80 @@ class CompletionsApi:
     repetition_penalty (vLLM reads defaults from the model's generation config, llama.cpp has its own). A server that
     doesn't know one of these says so, and it is left out from then on; but a top_k that the configuration asks for
     isn't given up silently.
+
+    Args:
+        stops: texts that end an answer. Only the first few are sent: whoever asks cuts the answer itself.
+        stop_token_ids: tokens that end one, for servers that know this field.
     """
 
-    def __init__(self, transport: Transport, config: GenerationConfig, model: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        config: GenerationConfig,
+        model: str,
+        stops: Sequence[str] = (),
+        stop_token_ids: Sequence[int] = (),
+    ) -> None:
         self._transport = transport
         self._config = config
         self._model = model
-        self._optional = {"seed", "top_k", "min_p", "repetition_penalty"}
+        self._ends: dict[str, Any] = {}
+        if stops:
+            self._ends["stop"] = list(stops[:_MOST_STOPS])
+        if stop_token_ids:
+            self._ends["stop_token_ids"] = list(stop_token_ids)
+        self._optional = {"seed", "top_k", "min_p", "repetition_penalty", "stop_token_ids"}
+        #: Whether the server takes prompts as token ids; None until one was sent.
+        self.takes_ids: bool | None = None
 
-    async def complete(self, request: AnswerRequest) -> Answer | AnswerError:
+    async def complete(self, request: AnswerRequest, prompt: ServedPrompt) -> Answer | AnswerError:
         """One answer. Raises `GeneratorError` where no request would fare better."""
         while True:
-            body = self._body(request)
+            body = self._body(request, prompt)
             reply = await self._transport.send("POST", "/completions", _read_answer, body)
             if isinstance(reply, GaveUp):
                 return AnswerError(reply.reason)
+            as_ids = body["prompt"] is not prompt.text
             if not isinstance(reply, Refusal):
-                return reply
+                self.takes_ids = True if as_ids else self.takes_ids
+                return _unless_cut(reply, prompt.tokens)
             refuse_for_good(reply, self._transport, self._config, self._model)
             if _TOO_LONG.search(reply.said):
                 return AnswerError(reply.said, status="prompt_too_long")
             unknown = {name for name in self._optional & body.keys() if re.search(rf"\b{name}\b", reply.said)}
-            if not unknown or not _UNKNOWN_FIELD.search(reply.said):
+            if unknown and _UNKNOWN_FIELD.search(reply.said):
+                if "top_k" in unknown and self._config.top_k:
+                    raise GeneratorError(f"{self._transport.url} doesn't take top_k ({reply.said}): set `top_k: 0`")
+                self._optional -= unknown
+            elif as_ids and not self.takes_ids:
+                if prompt.must_be_ids:
+                    raise GeneratorError(
+                        f"the tokenizer of {self._model} ends every text with an end token, prompts too, and "
+                        f"{self._transport.url} takes no token ids ({reply.said}): set `add_eos_token` of the served "
+                        "model's tokenizer to false"
+                    )
+                self.takes_ids = False
+            else:
                 return AnswerError(f"HTTP {reply.status}: {reply.said}")
-            if "top_k" in unknown and self._config.top_k:
-                raise GeneratorError(f"{self._transport.url} doesn't take top_k ({reply.said}): set `top_k: 0`")
-            self._optional -= unknown
 
-    def _body(self, request: AnswerRequest) -> dict[str, Any]:
+    def _body(self, request: AnswerRequest, prompt: ServedPrompt) -> dict[str, Any]:
         config = self._config
         optional = {
             "seed": request.seed,
             "top_k": config.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
+            **self._ends,
         }
+        as_ids = prompt.ids is not None and self.takes_ids is not False
         return {
             "model": self._model,
-            "prompt": request.prompt,
+            "prompt": list(prompt.ids or ()) if as_ids else prompt.text,
             "max_tokens": config.max_new_tokens,
             "temperature": config.temperature,
             "top_p": config.top_p,
             "n": 1,
-            **{name: value for name, value in optional.items() if name in self._optional},
+            **{name: value for name, value in optional.items() if name in self._optional or name == "stop"},
         }
 
 
@@ -109,14 +162,26 @@ def _read_answer(reply: Mapping[str, Any]) -> Answer:
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict) or not isinstance(choice.get("text"), str):
         raise Transient("the reply holds no choice with a text")
+    said = choice.get("finish_reason")
+    finish_reason = ending(said)
+    if finish_reason is None:
+        raise Transient(f"the server ended the answer with {said!r}" if said else "the reply has no finish_reason")
     usage = reply.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Answer(
         choice["text"],
-        choice.get("finish_reason") or "unknown",
+        finish_reason,
         _count(usage.get("completion_tokens")),
         _count(usage.get("prompt_tokens")),
     )
+
+
+def _unless_cut(answer: Answer, tokens: int | None) -> Answer | AnswerError:
+    """The answer, unless the server has read less of the prompt than was sent: some cut a long one without a word."""
+    told = answer.prompt_tokens
+    if tokens is None or not told or told >= tokens - _ADDED_TOKENS:
+        return answer
+    return AnswerError(f"the server read {told:,} of {tokens:,} tokens: raise its context")
 
 
 def _read_models(reply: Mapping[str, Any]) -> dict[str, int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,14 @@ _ENDED_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn, and what ends an answer."""
+    """How tokens are drawn, and what ends an answer: a token, or what `is_stopped` finds in all of its tokens so far."""
 
     temperature: float
     top_k: int
     top_p: float
     max_new_tokens: int
     stop_tokens: frozenset[int]
+    is_stopped: Callable[[list[int]], bool] | None = None
 
 
 def decode_batch(
@@ -57,6 +58,9 @@ def decode_batch(
         tokens = draw_tokens(logits, uniforms[rows, step], sampling.temperature, sampling.top_k, sampling.top_p)
         drawn[rows, step] = tokens
         ending = alive & (torch.isin(tokens, stops) if step + 1 < sampling.max_new_tokens else True)
+        if sampling.is_stopped is not None:
+            for place in (alive & ~ending).nonzero().flatten().tolist():
+                ending[place] = sampling.is_stopped(drawn[rows[place], : step + 1].tolist())
         alive &= ~ending
         for row in rows[ending].tolist():
             yield row, drawn[row, : step + 1].tolist()
@@ -89,14 +93,16 @@ def _next_logits(model: Any, ids: Tensor, mask: Tensor, cache: Any) -> Tensor:
 
     # Positions count from the first real token, so that padding moves nothing.
     positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-    last_only = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    known = inspect.signature(model.forward).parameters
+    last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+    past = {"cache" if "cache" in known else "past_key_values": cache}  # renamed in the course of transformers 5
     with torch.inference_mode():
         output = model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **past,
             **last_only,
         )
     logits: Tensor = output.logits[:, -1]

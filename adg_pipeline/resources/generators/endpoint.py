@@ -4,16 +4,25 @@ import asyncio
 import logging
 import os
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 from anyio.from_thread import start_blocking_portal
 
 from adg_pipeline.models.backbones import EMBEDDED, ModelNotFound, context_length, resolve_backbone
-from adg_pipeline.models.tokenizers import load_tokenizer
-from adg_pipeline.resources.generators.base import AnswerRequest, Generator, GeneratorError, Outcome
-from adg_pipeline.resources.generators.completions import CompletionsApi, served_models
+from adg_pipeline.models.templates import Prompt
+from adg_pipeline.resources.generators.base import (
+    Answer,
+    AnswerError,
+    AnswerRequest,
+    Generator,
+    GeneratorError,
+    Outcome,
+)
+from adg_pipeline.resources.generators.completions import CompletionsApi, ServedPrompt, served_models
+from adg_pipeline.resources.generators.endings import STOP, StopTexts
 from adg_pipeline.resources.generators.retry import RetryPolicy
 from adg_pipeline.resources.generators.transport import Transport
 from adg_pipeline.settings.sections import GenerationConfig
@@ -47,17 +56,17 @@ class EndpointGenerator(Generator):
         self._model = self._choose(list(served))
         self.fingerprint = {"id": self._model, "revision": self.config.revision, "content": None}
         self.context_length = served.get(self._model)
-        self._open_tokenizer()
-        self.require_template()
+        self._open_template()
 
     def close(self) -> None:
-        self.tokenizer = None
+        self.template = None
 
     def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
         """The event loop runs in a thread of its own, so that this works where one runs already (a notebook)."""
         finished: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        prompts = self._served_prompts(list(dict.fromkeys(request.prompt for request in requests)))
         with start_blocking_portal() as portal:
-            asking = portal.start_task_soon(self._ask, requests, finished.put)
+            asking = portal.start_task_soon(self._ask, requests, prompts, finished.put)
             asking.add_done_callback(lambda _: finished.put(None))
             try:
                 while (outcome := finished.get()) is not None:
@@ -66,15 +75,26 @@ class EndpointGenerator(Generator):
             finally:
                 asking.cancel()
 
-    async def _ask(self, requests: Sequence[AnswerRequest], finish: Callable[[Outcome], None]) -> None:
+    async def _ask(
+        self,
+        requests: Sequence[AnswerRequest],
+        prompts: Mapping[Prompt, ServedPrompt],
+        finish: Callable[[Outcome], None],
+    ) -> None:
         waiting = iter(requests)
 
         async def ask_in_turn() -> None:
             for request in waiting:
-                finish((request, await api.complete(request)))
+                prompt = prompts[request.prompt]
+                outcome = await api.complete(request, prompt)
+                if prompt.ids is not None and api.takes_ids is False:
+                    self.misread.add(request.example_id)
+                finish((request, self._ended(outcome, end_texts)))
 
+        ends = sorted(self.added_end_tokens)
+        end_texts = StopTexts(self.tokenizer.convert_ids_to_tokens(ends) if ends else [])
         async with self._transport() as transport:
-            api = CompletionsApi(transport, self.config, self._model)
+            api = CompletionsApi(transport, self.config, self._model, [*end_texts.texts, *self.stops.texts], ends)
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(self.config.endpoint.concurrency, len(requests))):
@@ -82,6 +102,29 @@ class EndpointGenerator(Generator):
             except ExceptionGroup as errors:
                 # The first is what went wrong; others are requests that met the same before they were cancelled.
                 raise errors.exceptions[0] from None
+
+    def _served_prompts(self, prompts: Sequence[Prompt]) -> dict[Prompt, ServedPrompt]:
+        """A prompt goes out as text, which every server takes, or as token ids where its text would be read otherwise."""
+        if self.template is None:
+            return {prompt: ServedPrompt(prompt.text) for prompt in prompts}
+        served = {}
+        for prompt, written, ids in zip(prompts, self.written(prompts), self.template.encode(prompts), strict=True):
+            other = None if written == prompt.text else ids
+            served[prompt] = ServedPrompt(prompt.text, len(ids), other, self._adds_an_end)
+        return served
+
+    @property
+    def _adds_an_end(self) -> bool:
+        """Whether the tokenizer ends every text with a token of its own, as a server with the same one would."""
+        (text,), (alone,) = self.tokenizer(["a"]).input_ids, self.tokenizer(["a"], add_special_tokens=False).input_ids
+        return bool(text[-len(alone) :] != alone)
+
+    def _ended(self, outcome: Answer | AnswerError, end_texts: StopTexts) -> Answer | AnswerError:
+        """The outcome, without an end token that the server has left in the text."""
+        if isinstance(outcome, AnswerError):
+            return outcome
+        cut = end_texts.cut(outcome.text)
+        return self.ended(outcome if cut is None else replace(outcome, text=cut, finish_reason=STOP))
 
     async def _served(self) -> dict[str, int | None]:
         async with self._transport() as transport:
@@ -105,9 +148,9 @@ class EndpointGenerator(Generator):
     def _backbone_is_a_folder(self) -> bool:
         return self.config.backbone == EMBEDDED or Path(self.config.backbone).expanduser().is_dir()
 
-    def _open_tokenizer(self) -> None:
-        """The backbone's tokenizer, unless it isn't here or, left at its default, isn't what the server runs."""
-        if self.config.backbone == EMBEDDED and self.config.endpoint.model not in (None, EMBEDDED):
+    def _open_template(self) -> None:
+        """With the backbone's tokenizer, unless it isn't here or, left at its default, isn't what the server runs."""
+        if self.config.backbone == EMBEDDED and self._model != EMBEDDED:
             logger.info("`backbone` isn't set: the server of %s counts the tokens", self._model)
         else:
             try:
@@ -115,9 +158,9 @@ class EndpointGenerator(Generator):
             except ModelNotFound as error:
                 logger.info("the server counts the tokens: %s", error)
             else:
-                self.tokenizer = load_tokenizer(path, self.config.revision)
+                self.open_template(path)
                 self.context_length = self.context_length or context_length(path, self.config.revision)
-        if self.tokenizer is None and self.config.template == "chat":
+        if self.template is None and self.config.template == "chat":
             raise GeneratorError(
                 "the chat template needs the tokenizer of the model that is served: set `backbone` to its directory or "
                 "hub name, or `template: alpaca`"

@@ -10,11 +10,14 @@ import pyarrow as pa
 from adg_pipeline.algorithms.prompts import PromptError
 from adg_pipeline.algorithms.seeds import request_id, sample_seed
 from adg_pipeline.errors import PipelineError
+from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
+from adg_pipeline.resources.generators.endings import ending
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.schema import FAILED, GENERATIONS_SCHEMA, OK, PROMPT_TOO_LONG
 from adg_pipeline.settings.sections import GenerationConfig
 
+_UNRENDERED = Prompt("", ("",))
 _SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "dtype")
 
 
@@ -24,6 +27,7 @@ class GenerationCounts:
 
     asked: requests put to the engine now; reused: answers paid for earlier. empty_answers and output_tokens are over
     all answers of the table, asked_output_tokens over those paid for now. reasons: failed instructions by first reason.
+    misread: instructions that spell a control token and were read, as far as is known, as if it were one.
     """
 
     examples: int = 0
@@ -33,6 +37,7 @@ class GenerationCounts:
     reasons: dict[str, int] = field(default_factory=dict)
     asked: int = 0
     reused: int = 0
+    misread: int = 0
     empty_answers: int = 0
     output_tokens: int = 0
     asked_output_tokens: int = 0
@@ -51,7 +56,7 @@ class _Example:
     """One instruction on its way: its requests, and why it can't be answered if so."""
 
     example_id: str
-    prompt: str = ""
+    prompt: Prompt = _UNRENDERED
     prompt_tokens: int | None = None
     requests: list[AnswerRequest] = field(default_factory=list)
     error: AnswerError | None = None
@@ -89,7 +94,7 @@ def generate_shard(
     pending: dict[str, AnswerRequest] = {}
     for request in (request for example in shard for request in example.requests):
         known = journal.get(request.request_id) or paid.get(request.request_id)
-        if known is None:
+        if known is None or ending(known.finish_reason) is None:  # a refusal was once kept as if it were an answer
             pending[request.request_id] = request
         else:
             answers[request.request_id] = known
@@ -98,6 +103,7 @@ def generate_shard(
     rows = [_row(example, answers) for example in shard]
     counts = _count(rows)
     counts.asked, counts.reused = len(pending), reused
+    counts.misread = sum(example.prompt.misread or example.example_id in generator.misread for example in shard)
     counts.asked_output_tokens = sum(answers[name].output_tokens or 0 for name in pending if name in answers)
     return pa.Table.from_pylist(rows, schema=GENERATIONS_SCHEMA), counts
 
@@ -109,19 +115,23 @@ def _prepare(records: Sequence[Mapping[str, Any]], generator: Generator, config:
         raise ValueError("example ids repeat within the shard: its raw pool table is damaged")
     for example, record in zip(shard, records, strict=True):
         try:
-            example.prompt = generator.render(record["instruction"], record["input"], record["messages"])
+            example.prompt = generator.render(
+                record["instruction"], record["input"], record["messages"], record.get("tools") or ""
+            )
         except PromptError as error:
             example.error = AnswerError(str(error))
     rendered = [example for example in shard if example.error is None]
-    lengths = generator.count_tokens([example.prompt for example in rendered])
-    identity, sampling = generator.identity, {name: getattr(config, name) for name in _SAMPLING}
+    prompts = [example.prompt for example in rendered]
+    lengths, written = generator.count_tokens(prompts), generator.written(prompts)
+    identity = generator.identity
+    sampling = {**{name: getattr(config, name) for name in _SAMPLING}, **generator.endings}
     for place, example in enumerate(rendered):
         example.prompt_tokens = lengths[place] if lengths is not None else None
         example.error = _no_room(example.prompt_tokens, generator.context_length, config.max_new_tokens)
         if example.error is None:
             for index in range(config.samples):
                 seed = sample_seed(config.seed, example.example_id, index)
-                name = request_id(identity, example.prompt, sampling, seed)
+                name = request_id(identity, written[place], sampling, seed)
                 example.requests.append(AnswerRequest(example.example_id, index, example.prompt, seed, name))
     return shard
 

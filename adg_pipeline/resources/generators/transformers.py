@@ -9,9 +9,10 @@ from typing import Any
 from adg_pipeline.models.backbones import context_length, loading_revision, resolve_backbone
 from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
-from adg_pipeline.models.tokenizers import load_tokenizer
+from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome
 from adg_pipeline.resources.generators.decoding import Sampling, decode_batch
+from adg_pipeline.resources.generators.endings import LENGTH, STOP
 from adg_pipeline.resources.generators.interleave import interleave
 from adg_pipeline.settings.sections import GenerationConfig
 
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 # A small model's operations are too short to be shared between threads: on two cores that others use too, two threads
 # for each operation took 12 times as long as one. Instead each core decodes a batch of its own, up to so many.
 _MOST_WORKERS = 4
+
+# Tokens at an answer's end that may add nothing to a stop text: special ones, or a part of the character before it.
+_UNSEEN_TOKENS = 8
 
 
 class TransformersGenerator(Generator):
@@ -37,8 +41,7 @@ class TransformersGenerator(Generator):
 
         path = resolve_backbone(self.config.backbone, self.config.revision)
         self.fingerprint = model_fingerprint(path, self.config.revision)
-        self.tokenizer = load_tokenizer(path, self.config.revision)
-        self.require_template()
+        self.open_template(path)
         model: Any = AutoModelForCausalLM.from_pretrained(
             path,
             revision=loading_revision(path, self.config.revision),
@@ -73,8 +76,9 @@ class TransformersGenerator(Generator):
     def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
         """Prompts of like length share a batch, so that little of it is padding."""
         prompts = list(dict.fromkeys(request.prompt for request in requests))
-        token_ids = dict(zip(prompts, self.encode(prompts), strict=True))
-        samples: dict[str, list[AnswerRequest]] = {prompt: [] for prompt in prompts}
+        assert self.template is not None
+        token_ids = dict(zip(prompts, self.template.encode(prompts), strict=True))
+        samples: dict[Prompt, list[AnswerRequest]] = {prompt: [] for prompt in prompts}
         for request in requests:
             samples[request.prompt].append(request)
         prompts.sort(key=lambda prompt: len(token_ids[prompt]))
@@ -85,7 +89,7 @@ class TransformersGenerator(Generator):
         ]
         yield from interleave([self._generate_batch(batch, token_ids) for batch in batches], self._workers)
 
-    def _generate_batch(self, batch: Sequence[AnswerRequest], token_ids: dict[str, list[int]]) -> Iterator[Outcome]:
+    def _generate_batch(self, batch: Sequence[AnswerRequest], token_ids: dict[Prompt, list[int]]) -> Iterator[Outcome]:
         """One batch; where the device's memory doesn't hold it, what is left of it in halves."""
         import torch
 
@@ -114,18 +118,27 @@ class TransformersGenerator(Generator):
         yield from self._generate_batch(left[middle:], token_ids)
 
     def _answer(self, tokens: list[int], prompt_tokens: int) -> Answer:
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        finish_reason = "stop" if tokens[-1] in self._sampling.stop_tokens else "length"
-        return Answer(text, finish_reason, len(tokens), prompt_tokens)
+        ended = tokens[-1] in self.end_tokens
+        text = self._text(tokens[:-1] if ended else tokens)
+        return self.ended(Answer(text, STOP if ended else LENGTH, len(tokens), prompt_tokens))
+
+    def _text(self, tokens: list[int]) -> str:
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def _is_stopped(self, tokens: list[int]) -> bool:
+        """Whether an answer so far holds a stop text. Looked for at its end first: it is asked after every token."""
+        end = tokens[-self.stops.reach - _UNSEEN_TOKENS :]
+        return self.stops.cut(self._text(end)) is not None and self.stops.cut(self._text(tokens)) is not None
 
     @property
     def _sampling(self) -> Sampling:
         config = self.config
-        return Sampling(config.temperature, config.top_k, config.top_p, config.max_new_tokens, self._stop_tokens)
-
-    @property
-    def _stop_tokens(self) -> frozenset[int]:
-        """What ends an answer: the generation config's end tokens and the tokenizer's. There may be none."""
-        declared = self._model.generation_config.eos_token_id
-        ends = declared if isinstance(declared, list) else [declared]
-        return frozenset(end for end in [*ends, self.tokenizer.eos_token_id] if end is not None)
+        return Sampling(
+            config.temperature,
+            config.top_k,
+            config.top_p,
+            config.max_new_tokens,
+            self.end_tokens,
+            self._is_stopped if self.stops else None,
+        )

@@ -7,7 +7,6 @@ from typing import Any
 
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
 from adg_pipeline.models.fingerprints import model_fingerprint
-from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.generators.base import (
     Answer,
     AnswerError,
@@ -16,6 +15,7 @@ from adg_pipeline.resources.generators.base import (
     GeneratorError,
     Outcome,
 )
+from adg_pipeline.resources.generators.endings import LENGTH, STOP
 from adg_pipeline.settings.sections import GenerationConfig
 
 # In the checkout; the one place that says how, which the documentation is tested against.
@@ -43,8 +43,7 @@ class VllmGenerator(Generator):
         path = resolve_backbone(self.config.backbone, self.config.revision)
         revision = loading_revision(path, self.config.revision)
         self.fingerprint = model_fingerprint(path, self.config.revision)
-        self.tokenizer = load_tokenizer(path, self.config.revision)
-        self.require_template()
+        self.open_template(path)
         device = self._prepare()
 
         from vllm import LLM
@@ -95,7 +94,8 @@ class VllmGenerator(Generator):
 
         engine = self._llm.llm_engine
         room = self.config.batch_size * self.config.samples
-        waiting = zip(requests, self.encode([request.prompt for request in requests]), strict=True)
+        assert self.template is not None
+        waiting = zip(requests, self.template.encode([request.prompt for request in requests]), strict=True)
         in_flight: dict[str, AnswerRequest] = {}
         try:
             while True:
@@ -110,7 +110,7 @@ class VllmGenerator(Generator):
                     return
                 for output in engine.step():
                     if output.finished:
-                        yield in_flight.pop(output.request_id), _outcome(output)
+                        yield in_flight.pop(output.request_id), self._outcome(output)
         finally:
             engine.abort_request(list(in_flight))
 
@@ -126,8 +126,17 @@ class VllmGenerator(Generator):
             top_p=self.config.top_p,
             top_k=self.config.top_k or -1,
             max_tokens=self.config.max_new_tokens,
+            stop=self.stops.texts,
+            stop_token_ids=sorted(self.end_tokens),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
+
+    def _outcome(self, output: Any) -> Answer | AnswerError:
+        completion = output.outputs[0]
+        if completion.finish_reason not in (STOP, LENGTH):
+            return AnswerError(f"vLLM ended the request with {completion.finish_reason!r}")
+        prompt_tokens = len(output.prompt_token_ids)
+        return self.ended(Answer(completion.text, completion.finish_reason, len(completion.token_ids), prompt_tokens))
 
     def _prepare(self) -> str:
         """Set vLLM's environment, which it reads when imported; return the kind of device it runs on."""
@@ -149,11 +158,3 @@ class VllmGenerator(Generator):
                 "or set `engine` to transformers or endpoint"
             )
         return str(current_platform.device_type)
-
-
-def _outcome(output: Any) -> Answer | AnswerError:
-    completion = output.outputs[0]
-    if completion.finish_reason not in ("stop", "length"):
-        return AnswerError(f"vLLM ended the request with {completion.finish_reason!r}")
-    prompt_tokens = len(output.prompt_token_ids)
-    return Answer(completion.text, completion.finish_reason, len(completion.token_ids), prompt_tokens)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 
+from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator, Outcome
 
 
@@ -19,8 +20,8 @@ class ScriptedGenerator(Generator):
     def close(self) -> None:
         pass
 
-    def count_tokens(self, prompts: Sequence[str]) -> list[int] | None:
-        return [len(prompt.split()) for prompt in prompts]
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int] | None:
+        return [len(prompt.text.split()) for prompt in prompts]
 
     def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
         for request in reversed(requests):
@@ -28,8 +29,8 @@ class ScriptedGenerator(Generator):
             yield request, self.answer(request)
 
     def answer(self, request: AnswerRequest) -> Answer | AnswerError:
-        if "FAIL" in request.prompt:
+        if "FAIL" in request.prompt.text:
             return AnswerError("the engine gave up")
-        if "EMPTY" in request.prompt:
+        if "EMPTY" in request.prompt.text:
             return Answer("", "stop", 1, 3)
-        return Answer(hashlib.sha256(f"{request.prompt}{request.seed}".encode()).hexdigest(), "stop", 4, 3)
+        return Answer(hashlib.sha256(f"{request.prompt.text}{request.seed}".encode()).hexdigest(), "stop", 4, 3)

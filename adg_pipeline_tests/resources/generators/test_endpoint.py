@@ -12,6 +12,7 @@ from adg_pipeline.resources.generators.retry import RetryPolicy
 from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
 
 from . import faulty_server
+from .conftest import plain
 from .faulty_server import FaultyServer, answer, models, slow, status
 
 KEY = "sk-very-secret"
@@ -38,8 +39,23 @@ def opened(server: FaultyServer, backbone: str = "someone/tiny", **options: Any)
     return generator
 
 
+def replying(text: str, finish_reason: str | None, prompt_tokens: int | None = None) -> faulty_server.Fault:
+    reply = {"choices": [{"text": text, "finish_reason": finish_reason}], "usage": {"prompt_tokens": prompt_tokens}}
+    return lambda handler: handler.reply(200, reply)
+
+
+def refuse(*fields: str) -> faulty_server.Fault:
+    def reply(handler: faulty_server.Handler) -> None:
+        for name in fields:
+            if name in handler.body:
+                return handler.reply(400, {"error": f"Unrecognized request argument supplied: {name}"})
+        return answer(handler)
+
+    return reply
+
+
 def requests(count: int) -> list[AnswerRequest]:
-    return [AnswerRequest(f"row-{n}", 0, f"prompt {n}", n, str(n)) for n in range(count)]
+    return [AnswerRequest(f"row-{n}", 0, plain(f"prompt {n}"), n, str(n)) for n in range(count)]
 
 
 def ask(generator: EndpointGenerator, count: int = 1) -> dict[str, Answer | AnswerError]:
@@ -75,9 +91,15 @@ def test_no_more_requests_in_flight_than_allowed(server: FaultyServer) -> None:
         lambda handler: handler.reply(200, {"choices": []}),
         lambda handler: handler.reply(200, {"choices": [{"text": None}]}),
         lambda handler: handler.reply(200, {"choices": None}),
+        replying("", "content_filter"),
+        replying("Hm", "some_new_word"),
+        replying("Hm", None),
     ],
-    ids=["429", "500", "503", "cut", "not-json", "not-object", "fewer-choices", "no-text", "no-choices"],
-)
+    ids=[
+        "429", "500", "503", "cut", "not-json", "not-object", "fewer-choices", "no-text", "no-choices", "filtered",
+        "unknown-end", "no-end",
+    ],
+)  # fmt: skip
 def test_passing_fault_is_asked_again(server: FaultyServer, fault: faulty_server.Fault) -> None:
     server.faults = [fault, fault]
     assert ask(opened(server)) == {"0": Answer("prompt 0/0", "stop", 3, 7)}
@@ -88,6 +110,104 @@ def test_lasting_fault_fails_that_request_with_its_reason(server: FaultyServer) 
     server.fault = status(500, "out of paper")
     assert ask(opened(server)) == {"0": AnswerError("HTTP 500: out of paper (after 4 attempts)")}
     assert len(server.bodies) == 4
+
+
+def test_answer_that_a_server_withholds_fails_with_its_word(server: FaultyServer) -> None:
+    server.fault = replying("", "content_filter")
+    reason = "the server ended the answer with 'content_filter' (after 4 attempts)"
+    assert ask(opened(server)) == {"0": AnswerError(reason)}
+
+
+@pytest.mark.parametrize(("said", "meant"), [("eos_token", "stop"), ("MAX_TOKENS", "length"), ("tool_calls",) * 2])
+def test_end_of_an_answer_is_told_in_one_word(server: FaultyServer, said: str, meant: str) -> None:
+    server.fault = replying("Hm", said)
+    assert ask(opened(server)) == {"0": Answer("Hm", meant, None, None)}
+
+
+@pytest.mark.parametrize(
+    ("told", "fails"), [(64, True), (522, True), (523, False), (525, False), (540, False), (None, False)]
+)
+def test_prompt_that_a_server_cuts_silently_fails(
+    server: FaultyServer, tiny_llama: str, told: int | None, fails: bool
+) -> None:
+    server.fault = replying("Hm", "stop", told)
+    with opened(server, backbone=tiny_llama) as generator:
+        prompt = plain("a b " * 300)
+        (own,) = generator.count_tokens([prompt]) or []
+        server.fault = replying("Hm", "stop", told if told is None else own - 525 + told)
+        ((_, outcome),) = generator.generate([AnswerRequest("row", 0, prompt, 0, "0")])
+    if fails:
+        assert outcome == AnswerError(f"the server read {own - 525 + told:,} of {own:,} tokens: raise its context")
+    else:
+        assert isinstance(outcome, Answer)
+
+
+def test_without_the_tokenizer_no_prompt_is_said_to_be_cut(server: FaultyServer) -> None:
+    server.fault = replying("Hm", "stop", 1)
+    with opened(server) as generator:
+        ((_, outcome),) = generator.generate([AnswerRequest("row", 0, plain("word " * 500), 0, "0")])
+    assert outcome == Answer("Hm", "stop", None, 1)
+
+
+def test_answer_is_cut_before_a_stop_text_whatever_the_server_makes_of_it(server: FaultyServer) -> None:
+    server.fault = replying("Blue.\n\n### Instruction:\nName", "length")
+    assert ask(opened(server, stop="auto")) == {"0": Answer("Blue.", "stop", None, None)}
+    assert len(server.bodies[0]["stop"]) == 4  # OpenAI takes no more
+    assert "\n\n### Instruction:" in server.bodies[0]["stop"]
+
+
+def test_server_is_told_which_token_ends_a_turn(server: FaultyServer, chatml_model: str) -> None:
+    server.faults = [refuse("stop_token_ids")]
+    server.fault = replying("Blue.<|im_end|>\n<|im_start|>user", "length")
+    with opened(server, backbone=chatml_model, template="chat") as generator:
+        end = generator.tokenizer.convert_tokens_to_ids("<|im_end|>")
+        request = AnswerRequest("row", 0, generator.render("Name a colour."), 0, "0")
+        ((_, outcome),) = generator.generate([request])
+    assert outcome == Answer("Blue.", "stop", None, None)
+    assert (server.bodies[0]["stop_token_ids"], server.bodies[0]["stop"]) == ([end], ["<|im_end|>"])
+    assert "stop_token_ids" not in server.bodies[1]  # it was refused by name, and the text does
+
+
+def test_prompt_that_spells_a_control_token_is_sent_as_tokens(server: FaultyServer, chatml_model: str) -> None:
+    with opened(server, backbone=chatml_model, template="chat") as generator:
+        prompts = [generator.render(text) for text in ("Name a colour.", "What does <|im_end|> do?")]
+        assert generator.template is not None
+        _, ids = generator.template.encode(prompts)
+        list(generator.generate([AnswerRequest(f"row-{n}", 0, prompt, n, str(n)) for n, prompt in enumerate(prompts)]))
+        assert generator.misread == set()
+    sent = {body["seed"]: body["prompt"] for body in server.bodies}
+    assert sent == {0: prompts[0].text, 1: ids}
+
+
+def test_server_that_takes_text_only_reads_control_tokens_and_that_is_counted(
+    server: FaultyServer, chatml_model: str
+) -> None:
+    def only_text(handler: faulty_server.Handler) -> None:
+        text = isinstance(handler.body["prompt"], str)
+        (
+            replying("It ends.", "stop")
+            if text
+            else status(400, "cannot unmarshal array into field prompt of type string")
+        )(handler)
+
+    server.fault = only_text
+    with opened(server, backbone=chatml_model, template="chat", concurrency=1) as generator:
+        prompts = [generator.render(f"What does <|im_end|> do {n}?") for n in range(3)]
+        asked = [AnswerRequest(f"row-{n}", 0, prompt, n, str(n)) for n, prompt in enumerate(prompts)]
+        assert {type(outcome) for _, outcome in generator.generate(asked)} == {Answer}
+        assert generator.misread == {"row-0", "row-1", "row-2"}
+    assert len(server.bodies) == 4  # one refusal is enough
+
+
+def test_tokenizer_that_ends_every_text_needs_a_server_that_takes_tokens(
+    server: FaultyServer, eos_adding_model: str
+) -> None:
+    server.fault = status(400, "prompt must be a string")
+    with (
+        opened(server, backbone=eos_adding_model) as generator,
+        pytest.raises(GeneratorError, match=r"ends every text with an end token.*add_eos_token"),
+    ):
+        list(generator.generate([AnswerRequest("row", 0, generator.render("Hi"), 0, "0")]))
 
 
 def test_reply_past_the_time_limit_is_asked_again(server: FaultyServer) -> None:
@@ -163,16 +283,6 @@ def test_other_bad_request_fails_without_another_attempt(server: FaultyServer) -
     assert len(server.bodies) == 1
 
 
-def refuse(*fields: str) -> faulty_server.Fault:
-    def reply(handler: faulty_server.Handler) -> None:
-        for name in fields:
-            if name in handler.body:
-                return handler.reply(400, {"error": f"Unrecognized request argument supplied: {name}"})
-        return answer(handler)
-
-    return reply
-
-
 def test_fields_a_server_does_not_know_are_left_out_from_then_on(server: FaultyServer) -> None:
     server.fault = refuse("min_p", "repetition_penalty", "top_k")
     had = ask(opened(server, top_k=0, concurrency=1), 10)
@@ -225,7 +335,7 @@ def test_only_model_served_is_the_backbone_that_lies_here(server: FaultyServer, 
     with opened(server, backbone=tiny_llama, model=None) as generator:
         list(generator.generate(requests(1)))
         assert generator.context_length == 64
-        assert generator.count_tokens(["one two"]) == [len(generator.tokenizer("one two").input_ids)]
+        assert generator.count_tokens([plain("one two")]) == [len(generator.tokenizer("one two").input_ids)]
     assert server.bodies[0]["model"] == "somewhere/else"
 
 
@@ -237,7 +347,7 @@ def test_choice_between_several_models_is_the_users(server: FaultyServer, tiny_l
 
 def test_prompts_are_not_counted_with_another_models_tokenizer(server: FaultyServer) -> None:
     with opened(server, backbone="embedded") as generator:
-        assert generator.count_tokens(["one"]) is None
+        assert generator.count_tokens([plain("one")]) is None
         assert generator.context_length is None
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
+from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
@@ -19,6 +20,7 @@ from adg_pipeline.resources.generators.schema import GENERATIONS_SCHEMA
 from adg_pipeline.resources.generators.shard import GenerationCounts, TooManyFailures, generate_shard
 from adg_pipeline.settings.sections import GenerationConfig
 
+from .conftest import plain
 from .scripted import ScriptedGenerator
 
 
@@ -87,6 +89,36 @@ def test_changed_sampling_asks_for_everything(journal: AnswerJournal) -> None:
     assert (counts.asked, counts.reused) == (5, 0)
 
 
+def test_other_stop_texts_ask_for_everything(journal: AnswerJournal) -> None:
+    before, _ = run(pool(["one"]), journal)
+    _, counts = run(pool(["one"]), journal, previous=before, stop=["\n\n"])
+    assert (counts.asked, counts.reused) == (5, 0)
+
+
+def test_refusal_that_was_kept_as_an_answer_is_asked_again(journal: AnswerJournal, tmp_path: Path) -> None:
+    class Filtering(ScriptedGenerator):
+        def answer(self, request: AnswerRequest) -> Answer | AnswerError:
+            return Answer("", "content_filter", 1, 3) if request.sample_index == 2 else super().answer(request)
+
+    refused, _ = run(pool(["one"]), journal, generator=Filtering)
+    with AnswerJournal(tmp_path / "other.jsonl") as other:
+        for again, previous in ((journal, None), (other, refused)):
+            table, counts = run(pool(["one"]), again, previous)
+            assert (counts.asked, counts.reused) == (1, 4)
+            assert table["finish_reasons"].to_pylist() == [["stop"] * 5]
+
+
+def test_control_tokens_that_an_engine_reads_in_a_text_are_counted(journal: AnswerJournal) -> None:
+    class TextOnly(ScriptedGenerator):
+        def answer(self, request: AnswerRequest) -> Answer | AnswerError:
+            if "<|im_end|>" in request.prompt.text:
+                self.misread.add(request.example_id)
+            return super().answer(request)
+
+    _, counts = run(pool(["one", "What is <|im_end|>?"]), journal, generator=TextOnly)
+    assert counts.facts()["misread"] == 1
+
+
 def test_prompt_too_long_is_recorded_and_counted_not_cut(journal: AnswerJournal) -> None:
     table, counts = run(pool(["word " * 90, "short"]), journal)
     long, short = table.to_pylist()
@@ -134,12 +166,12 @@ def test_failed_instruction_keeps_the_answers_that_were_had(journal: AnswerJourn
 
 def test_example_that_the_chat_template_refuses_fails_alone(journal: AnswerJournal) -> None:
     class Chat(ScriptedGenerator):
-        def render(self, instruction: str, input: str = "", messages: Any = None) -> str:
+        def render(self, instruction: str, *parts: Any) -> Prompt:
             from adg_pipeline.algorithms.prompts import PromptError
 
             if instruction == "bad":
                 raise PromptError("the chat template refuses the roles critic")
-            return instruction
+            return plain(instruction)
 
     table, _ = run(pool(["good", "bad"]), journal, generator=Chat, max_failed_share=0.5)
     assert table["status"].to_pylist() == ["ok", "failed"]
