@@ -24,6 +24,7 @@ from adg_pipeline.algorithms.prompts import (
 from adg_pipeline.models.backbones import loading_revision
 from adg_pipeline.models.chat import ChatTemplate, Tools, for_template, tools_of
 from adg_pipeline.models.control_tokens import ControlTokens, first_added_token, pieces_behind, put_before_every_text
+from adg_pipeline.models.tokenizers import load_tokenizer
 
 # Where a base model goes on by itself after an Alpaca answer, the next prompt begins.
 ALPACA_NEXT_TURN = tuple(
@@ -66,7 +67,9 @@ class PromptTemplate:
     Attributes:
         after_answer: What the template writes after an answer: its end and white space. The tokenizer's eos for alpaca.
         next_turn: Texts that open the next user's turn.
+        end: Id of the token that the template itself ends an answer with; the tokenizer's eos where it uses none.
         turn_ends: Ids of the tokens that end a turn: the tokenizer's eos, the declared ones, and the template's.
+        before_every_text: Ids that the tokenizer puts before a text: BOS, as a rule.
 
     Raises:
         MissingChatTemplate: ``chat``, and the tokenizer has none.
@@ -84,7 +87,7 @@ class PromptTemplate:
         self.template = template
         self.options = dict(options or {})
         self.fold_system = fold_system and template == "chat"
-        self._before = put_before_every_text(tokenizer)
+        self.before_every_text = put_before_every_text(tokenizer)
         self._chat = ChatTemplate(tokenizer, self.options) if template == "chat" else None
         self.after_answer: str = tokenizer.eos_token or ""
         self.next_turn: tuple[str, ...] = ALPACA_NEXT_TURN
@@ -97,7 +100,6 @@ class PromptTemplate:
             # Some templates close a turn only when another follows, or with the token that opens the next one.
             closing = (first_added_token(tokenizer, text) for text in (self.after_answer, between))
             end = next((token for token in closing if token is not None), None)
-        #: The id that the template itself ends an answer with; the tokenizer's eos where it uses no token for that.
         self.end: int | None = tokenizer.eos_token_id if end is None else end
         self.turn_ends: frozenset[int] = frozenset({*declared_ends, self.end, tokenizer.eos_token_id} - {None})
         self._control = ControlTokens(tokenizer, self.turn_ends)
@@ -169,7 +171,7 @@ class PromptTemplate:
         A chat template writes every special token itself. Before an Alpaca prompt stands what the tokenizer adds (BOS);
         an end that some tokenizers add to every text is no part of a prompt.
         """
-        before = [] if self.template == "chat" else self._before
+        before = [] if self.template == "chat" else self.before_every_text
         return [[*before, *ids] for ids in self._control.encode([prompt.pieces for prompt in prompts])]
 
     def _chat_text(self, turns: list[Turn], tools: Tools, *, answer_follows: bool) -> Prompt:
@@ -184,7 +186,7 @@ class PromptTemplate:
             rendered = self._chat.write(marked, marked_tools, answer_follows=answer_follows)
             pieces, spelled = self._control.cut_at_marks(rendered, text), True
         bos = self.tokenizer.bos_token
-        adds_bos = bool(bos) and self._before[:1] == [self.tokenizer.bos_token_id]
+        adds_bos = bool(bos) and self.before_every_text[:1] == [self.tokenizer.bos_token_id]
         return Prompt(text.removeprefix(bos) if adds_bos else text, pieces, spelled and len(pieces) == 1)
 
     def _plain(self, text: str) -> Prompt:
@@ -206,6 +208,18 @@ def alpaca_text(example: Mapping[str, Any]) -> str:
     if example.get("messages"):
         return alpaca_prompt(transcript(turns))
     return alpaca_prompt(example["instruction"], example["input"])
+
+
+def open_prompt_template(
+    path_or_name: str,
+    revision: str | None,
+    template: Template,
+    options: Mapping[str, Any] | None = None,
+    fold_system: bool = False,
+) -> PromptTemplate:
+    """The prompt template of a backbone, with the backbone's tokenizer and the ends that it declares."""
+    tokenizer = load_tokenizer(path_or_name, revision)
+    return PromptTemplate(tokenizer, template, options, fold_system, declared_ends(path_or_name, revision))
 
 
 def declared_ends(path_or_name: str, revision: str | None = None) -> frozenset[int]:

@@ -102,6 +102,7 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
 def checkpoint(result: "TrainingResult") -> Metadata:
     manifest = result.manifest
     points = [(entry["step"], entry["loss"]) for entry in result.log if "loss" in entry]
+    given = manifest.examples + sum(map(len, manifest.left_out.values()))
     metadata: dict[str, Any] = {
         "path": dg.MetadataValue.path(str(result.checkpoint)),
         "job": manifest.job_fingerprint,
@@ -109,7 +110,12 @@ def checkpoint(result: "TrainingResult") -> Metadata:
         "epochs": manifest.epochs,
         "final_loss": manifest.final_loss,
         "examples": manifest.examples,
-        "left_out": dg.MetadataValue.json({reason: len(ids) for reason, ids in manifest.left_out.items()}),
+        "prompt_template": manifest.job.template,
+        "turn_ends": ", ".join(manifest.turn_ends),
+        "left_out": dg.MetadataValue.json(
+            {reason: f"{len(ids)} of {given} ({len(ids) / given:.1%})" for reason, ids in manifest.left_out.items()}
+        ),
+        "left_out_share": (given - manifest.examples) / given,
         "tokens": manifest.tokens,
         "tokens_per_second": manifest.tokens / max(manifest.seconds, 1e-9),
         "seconds": manifest.seconds,

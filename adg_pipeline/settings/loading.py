@@ -64,12 +64,16 @@ class Settings(BaseModel):
                 "embeddings.embedder hidden_state reads the backbone, and generations.backbone doesn't say which model the "
                 "endpoint serves: set generations.backbone to its directory or hub name, or embeddings.model"
             )
-        if self.generations.template_options and "chat" not in (
-            self.generations.template,
-            self.finetuned_checkpoint.template,
-        ):
+        training = self.finetuned_checkpoint
+        if self.generations.template_options and "chat" not in (self.generations.template, training.template):
             raise ValueError(
                 "generations.template_options are switches of a chat template: set generations.template: chat"
+            )
+        trained_with = self.generations.template if training.template == "same" else training.template
+        if training.template_options and trained_with != "chat":
+            raise ValueError(
+                "finetuned_checkpoint.template_options are switches of a chat template: "
+                "set finetuned_checkpoint.template: chat"
             )
         return self
 

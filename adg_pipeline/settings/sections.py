@@ -9,10 +9,10 @@ change makes it stale. The others (batch sizes, devices, time limits) may change
 This module imports no model library and nothing of the pipeline.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from dagster import Config
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 PoolFormat = Literal[
     "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "self_instruct", "flan_cot", "canonical"
@@ -28,6 +28,17 @@ _NOT_TEMPLATE_OPTIONS = {
     "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask",
     "tokenizer_kwargs",
 }  # fmt: skip
+
+
+def _the_templates_own(options: dict[str, Any]) -> dict[str, Any]:
+    if ours := sorted(_NOT_TEMPLATE_OPTIONS & options.keys()):
+        raise ValueError(f"{', '.join(ours)} is decided by the pipeline, not by an option of the template")
+    if unset := sorted(name for name, given in options.items() if given is None):
+        raise ValueError(f"{', '.join(unset)} has no value: leave it out")
+    return options
+
+
+TemplateOptions = Annotated[dict[str, Any], AfterValidator(_the_templates_own)]
 
 
 class Section(Config):
@@ -124,7 +135,7 @@ class GenerationConfig(Section):
     template: Template = Field(
         default="alpaca", description="Prompt: the Alpaca template, or the tokenizer's chat template."
     )
-    template_options: dict[str, Any] = Field(
+    template_options: TemplateOptions = Field(
         default={},
         description="Switches of the chat template, such as {enable_thinking: false}; training uses them too.",
     )
@@ -162,15 +173,6 @@ class GenerationConfig(Section):
         """Whether somebody said which model an endpoint serves: its default, the packaged one, is for other engines."""
         default = type(self).model_fields["backbone"].default
         return self.engine != "endpoint" or "backbone" in self.model_fields_set or self.backbone != default
-
-    @field_validator("template_options")
-    @classmethod
-    def options_are_the_templates_own(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if ours := sorted(_NOT_TEMPLATE_OPTIONS & value.keys()):
-            raise ValueError(f"{', '.join(ours)} is decided by the pipeline, not by an option of the template")
-        if unset := sorted(name for name, given in value.items() if given is None):
-            raise ValueError(f"{', '.join(unset)} has no value: leave it out")
-        return value
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -320,6 +322,7 @@ class TrainingConfig(Section):
         "weight_decay", "batch_size", "gradient_accumulation", "max_length", "packing", "precision", "seed",
         "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "processes",
     )  # fmt: skip
+    RECIPE_IF_SET = ("template_options", "system_text", "assistant_turns")
 
     method: Literal["full", "lora"] = Field(default="full", description="Tune all weights, or low-rank adapters.")
     merge: bool = Field(
@@ -327,6 +330,16 @@ class TrainingConfig(Section):
     )
     template: Literal["same", "alpaca", "chat"] = Field(
         default="same", description="Prompt template; same: the one that answers were sampled with."
+    )
+    template_options: TemplateOptions | None = Field(
+        default=None, description="Switches of the chat template; those that answers were sampled with if not set."
+    )
+    system_text: Literal["same", "template", "fold"] = Field(
+        default="same", description="chat: where system text goes; same: where it went when answers were sampled."
+    )
+    assistant_turns: Literal["last", "all"] = Field(
+        default="last",
+        description="What is learnt of a conversation: its last answer, or all that aren't marked as not to be learnt.",
     )
     epochs: float = Field(default=5.0, gt=0, le=1000, description="Passes over the subset.")
     max_steps: int = Field(default=-1, ge=-1, description="Optimizer steps; -1: as many as the epochs need.")

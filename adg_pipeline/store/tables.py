@@ -12,8 +12,6 @@ from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import write_atomically
 from adg_pipeline.store.provenance import Provenance
 
-# What Arrow and polars raise for a damaged file. Some damage makes polars panic, which isn't even an Exception.
-UNREADABLE = (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 PROVENANCE_KEY = b"adg.provenance"
 
 
@@ -44,10 +42,7 @@ def _read_provenance(path: Path, mtime_ns: int, size: int) -> Provenance:
         raise StoreError(
             f"{path}: carries no provenance, so this pipeline did not write it; move it away and run again"
         )
-    try:
-        return Provenance.from_json(metadata[PROVENANCE_KEY])
-    except (ValueError, KeyError, TypeError) as error:
-        raise damaged(path, error) from error
+    return Provenance.from_json(metadata[PROVENANCE_KEY])
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -55,7 +50,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
     except FileNotFoundError as error:
-        raise _missing(path) from error
+        raise StoreError(f"{path}: missing; materialise the asset {path.parent.name} for {path.stem} again") from error
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
 
@@ -68,11 +63,7 @@ def scan_tables(paths: Sequence[Path]) -> pl.LazyFrame:
     return pl.scan_parquet([str(path) for path in paths], glob=False)
 
 
-def _missing(path: Path) -> StoreError:
-    return StoreError(f"{path}: missing; materialise the asset {path.parent.name} for {path.stem} again")
-
-
-def damaged(path: Path, error: BaseException) -> StoreError:
+def damaged(path: Path, error: Exception) -> StoreError:
     reason = str(error).splitlines()[0][:200]
     if path.parent.name == "generations":
         cost = "the answers of this shard are sampled again, those of other shards are not"
@@ -88,8 +79,5 @@ def check(paths: Sequence[Path]) -> None:
             with pq.ParquetFile(path) as file:
                 for _ in file.iter_batches():
                     pass
-            pl.read_parquet(path, glob=False)  # each of the two readers sees damage that the other reads over
-        except FileNotFoundError as error:
-            raise _missing(path) from error
-        except UNREADABLE as error:
+        except (OSError, pa.ArrowException) as error:
             raise damaged(path, error) from error

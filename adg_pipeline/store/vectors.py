@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"LANC"
 _DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
-_FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files …
-_PANICS = ("RustPanic", "PanicException")  # … unless the damage makes it panic; these classes can't be imported
+_FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files
 COMPACT_EVERY = 64  # commits
 KEEP_VERSIONS = timedelta(days=1)  # longer than anybody reads one
 TABLES = ("answer_embeddings", "instruction_embeddings")
@@ -102,16 +101,15 @@ class VectorTables:
         source = _Source(batches)
         reader = pa.RecordBatchReader.from_batches(vector_schema(dimension), source)
         try:
-            with self._faults(table):
-                if lance.count_rows(_shard_is(shard)) == 0:
-                    lance.add(reader)
-                else:
-                    merge = lance.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-                    merge.when_not_matched_by_source_delete(_shard_is(shard)).execute(reader)
-        except StoreError:
+            if lance.count_rows(_shard_is(shard)) == 0:
+                lance.add(reader)
+            else:
+                merge = lance.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                merge.when_not_matched_by_source_delete(_shard_is(shard)).execute(reader)
+        except _FAULTS as error:
             if source.fault is not None:
                 raise source.fault from None  # what makes the batches is at fault, not the table
-            raise
+            raise self._fault(table, error) from error
         record = provenance()
         write_atomically(stamp, lambda temporary: _write_text(temporary, record.to_json()))
         if lance.version % COMPACT_EVERY == 0:
@@ -209,20 +207,17 @@ class VectorTables:
     def _faults(self, table: str) -> Iterator[None]:
         try:
             yield
-        except BaseException as error:
-            if not isinstance(error, _FAULTS) and type(error).__name__ not in _PANICS:
-                raise
+        except _FAULTS as error:
             raise self._fault(table, error) from error
 
-    def _fault(self, table: str, error: BaseException) -> BaseException:
+    def _fault(self, table: str, error: Exception) -> Exception:
         if isinstance(error, StoreError):
             return error
         path = self._directory / f"{table}.lance"
         if (full := disk_fault(path, error)) is not None:
             return full
-        told = str(error).splitlines()[0].partition(", /rustc/")[0]  # what follows is a place in LanceDB's own code
-        seen = truncated_or_missing(path) if path.is_dir() else ""
-        return self._damaged(table, seen or told[:300])
+        reason = str(error).splitlines()[0].partition(", /rustc/")[0]  # what follows is a place in LanceDB's own code
+        return self._damaged(table, reason[:300])
 
     def _damaged(self, table: str, reason: str) -> StoreError:
         path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table

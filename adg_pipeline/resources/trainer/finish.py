@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from adg_pipeline.models.backbones import loading_revision
-from adg_pipeline.models.tokenizers import load_tokenizer
+from adg_pipeline.models.published import published_chat_template
+from adg_pipeline.models.templates import PromptTemplate
 from adg_pipeline.resources.trainer.checkpoints import step_of
 from adg_pipeline.resources.trainer.examples import TokenizedExamples
 from adg_pipeline.resources.trainer.job import LOG, MANIFEST, TrainingJob, TrainingManifest
@@ -24,7 +25,8 @@ _VERSIONS_OF = ("adg-pipeline", "torch", "transformers", "trl", "peft", "acceler
 def finish(job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, resumed_from: int) -> Path:
     """Write everything that is to be published into a folder of the work folder, and return it.
 
-    Weights have the type of the backbone's. Adapters that are not merged stand with the name of their backbone.
+    Weights have the type of the backbone's. Adapters that are not merged stand with the name of their backbone. The
+    chat template is what the training rendered, and the generation config ends where its turns end.
     """
     finished = job.work / "finished"
     if finished.exists():
@@ -35,9 +37,12 @@ def finish(job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, resu
             shutil.copy(checkpoint / name, finished)
     else:
         write_model(job, checkpoint, finished)
-    load_tokenizer(job.base_model, job.revision).save_pretrained(finished)
+    template = job.prompt_template()
+    _write_generation_config(job, template, finished)
+    template.tokenizer.chat_template = published_chat_template(template)
+    template.tokenizer.save_pretrained(finished)
     shutil.copy(job.work / LOG, finished)
-    manifest = _manifest(job, checkpoint, examples, resumed_from)
+    manifest = _manifest(job, checkpoint, examples, resumed_from, template)
     record = finished / MANIFEST
     record.write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     for file in finished.iterdir():
@@ -64,7 +69,21 @@ def write_model(job: TrainingJob, checkpoint: Path, folder: Path) -> None:
     model.to(stored_type).save_pretrained(folder)
 
 
-def _manifest(job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, resumed_from: int) -> TrainingManifest:
+def _write_generation_config(job: TrainingJob, template: PromptTemplate, folder: Path) -> None:
+    """The backbone's own, with every token that ends a turn: whatever loads the checkpoint stops there."""
+    revision = loading_revision(job.base_model, job.revision)
+    try:
+        config = GenerationConfig.from_pretrained(job.base_model, revision=revision or "main")
+    except OSError:
+        config = GenerationConfig.from_model_config(AutoConfig.from_pretrained(job.base_model, revision=revision))
+    ends = sorted(template.turn_ends)
+    config.eos_token_id = ends if len(ends) > 1 else ends[0]
+    config.save_pretrained(folder)
+
+
+def _manifest(
+    job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, resumed_from: int, template: PromptTemplate
+) -> TrainingManifest:
     records = [json.loads(line) for line in (job.work / LOG).read_text(encoding="utf-8").splitlines()]
     last = records[-1]
     return TrainingManifest(
@@ -76,6 +95,7 @@ def _manifest(job: TrainingJob, checkpoint: Path, examples: TokenizedExamples, r
         final_loss=last["loss"],
         examples=examples.count,
         left_out=examples.left_out,
+        turn_ends={template.tokenizer.convert_ids_to_tokens(end): end for end in sorted(template.turn_ends)},
         tokens=last["tokens"],
         seconds=last["seconds"],
         resumed_from=resumed_from,

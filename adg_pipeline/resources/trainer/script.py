@@ -16,8 +16,6 @@ from adg_pipeline.errors import PipelineError
 from adg_pipeline.host.disk import disk_fault
 from adg_pipeline.host.file_locks import FileLock
 from adg_pipeline.host.parent import die_with_parent
-from adg_pipeline.models.templates import PromptTemplate
-from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
 from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
 from adg_pipeline.resources.trainer.publish import delete_other_work, publish, repair
@@ -96,14 +94,13 @@ def load_examples(job: TrainingJob) -> TokenizedExamples:
     """The job's examples, tokenized.
 
     Raises:
-        TrainingError: none is left to train on, or the tokenizer has no end-of-sequence token.
+        TrainingError: none is left to train on, or no token ends an answer.
     """
-    tokenizer = load_tokenizer(job.base_model, job.revision)
-    if tokenizer.eos_token_id is None:
+    template = job.prompt_template()
+    if not template.turn_ends:
         raise TrainingError(f"the tokenizer of {job.base_model} has no end-of-sequence token, so no answer could end")
     rows = list(read_subset(Path(job.subset)))
-    template = PromptTemplate(tokenizer, job.template)
-    examples = tokenize_examples(rows, template, job.config.max_length)
+    examples = tokenize_examples(rows, template, job.config.max_length, job.config.assistant_turns)
     if not examples.input_ids:
         reasons = "; ".join(f"{len(ids)} {why}" for why, ids in examples.left_out.items()) or "the subset is empty"
         raise TrainingError(f"no example to train on in {job.subset}: {reasons} (max_length={job.config.max_length})")

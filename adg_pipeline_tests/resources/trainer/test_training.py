@@ -15,8 +15,10 @@ from adg_pipeline_tests.resources.trainer.conftest import Run, example, kill_aft
 RunJob = Callable[[TrainingJob], Run]
 Plan = Callable[..., TrainingJob]
 
-MODEL_FILES = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-RECORDS = {"training_manifest.json", "training_log.jsonl"}
+MODEL_FILES = {"config.json", "model.safetensors"}
+# What stands beside whole models and beside adapters: how to ask and where to stop, and what came of the training.
+HOW = {"generation_config.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"}
+RECORDS = HOW | {"training_manifest.json", "training_log.jsonl"}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,7 @@ def test_the_record_names_job_inputs_versions_and_what_was_left_out(undisturbed:
     assert (manifest.steps, manifest.epochs, manifest.seed) == (30, 3.0, 42)
     assert manifest.examples == 40
     assert manifest.left_out == {"longer than max_length": ["e100", "e101"]}
+    assert manifest.turn_ends == {"</s>": 1}
     assert manifest.final_loss == outcome.result.log[-1]["loss"]
     assert manifest.trained_parameters == sum(tensor.numel() for tensor in weights(job.published).values())
     assert {"torch", "trl"} <= manifest.versions.keys()
@@ -130,7 +133,7 @@ def test_a_changed_job_starts_anew_replaces_the_checkpoint_and_clears_away_old_w
 
 def test_lora_adapters_stay_apart_on_request(adapters: Path, backbone: str) -> None:
     assert {path.name for path in adapters.iterdir()} == RECORDS | {
-        "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "adapter_config.json", "adapter_model.safetensors",
     }  # fmt: skip
     assert json.loads((adapters / "adapter_config.json").read_text())["base_model_name_or_path"] == backbone
 
