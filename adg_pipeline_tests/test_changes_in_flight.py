@@ -3,18 +3,24 @@
 import json
 import os
 import random
-import subprocess
-import sys
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adg_pipeline.definitions import build_defs
+from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline.orchestration.runs import REMOVE_SHARDS_JOB, removal_config
+from adg_pipeline.settings.loading import load_settings
 from adg_pipeline_tests.kills.outcome import assert_same, leftovers, outcome
+from adg_pipeline_tests.kills.victims import wait_for_moment
 from adg_pipeline_tests.workbench import Workbench, records
+
+# Another number or more of them: ADG_SEEDS=100-160.
+SEEDS = range(*map(int, os.environ.get("ADG_SEEDS", "1-2").split("-")))
 
 
 def small(bench: Workbench) -> None:
@@ -42,25 +48,31 @@ def change_at_random(bench: Workbench, rng: random.Random, spare: list[dict[str,
     return what
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def change_while(bench: Workbench, rng: random.Random, spare: list[dict[str, str]], over: threading.Event) -> list[str]:
+    """Three changes, each at a moment of its own until the run is over: after a while, or at a new file of the store."""
+    done = []
+    for _ in range(3):
+        moment = wait_for_moment(rng, alive=lambda: not over.is_set(), data=bench.folder / "data", longest=4.0)
+        done.append(f"{change_at_random(bench, rng, spare)} {moment}")
+    return done
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_any_order_of_changes_during_runs_ends_in_the_final_pool(bench: Workbench, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     spare = records(60)
     small(bench)
     for number in range(3):
         bench.add(f"first-{number}", [spare.pop() for _ in range(4)])
-    done = []
     for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "adg_pipeline.cli", "run"],
-            env={**os.environ, **bench.environment()},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(3):
-            time.sleep(rng.uniform(0.5, 4.0))
-            done.append(change_at_random(bench, rng, spare))
-        assert process.wait(120) in (0, 1)
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as beside:
+            changes = beside.submit(change_while, bench, rng, spare, over)
+            try:
+                assert bench.adg("run").code in (0, 1)
+            finally:
+                over.set()
+            print("\n".join(changes.result()))  # noqa: T201
     settled = bench.adg("run")
     assert settled.code == 0, settled.err
 
@@ -76,6 +88,40 @@ def test_any_order_of_changes_during_runs_ends_in_the_final_pool(bench: Workbenc
     assert manifest is not None
     assert set(manifest["shards"]) == {path.stem for path in bench.pool.glob("*.jsonl")}
     assert leftovers(bench) == {}
+
+
+def test_files_that_come_and_go_between_two_looks_are_met_as_they_are_then(bench: Workbench) -> None:
+    """One that is new is computed in the same call, one that is gone is forgotten, one that changed is taken as it is."""
+    small(bench)
+    for number, name in enumerate(("changed", "gone", "kept")):
+        bench.add(name, records(2, first=2 * number))
+    changes = [
+        lambda: (bench.pool / "gone.jsonl").unlink(),
+        lambda: bench.add("changed", records(3, first=10)),
+        lambda: bench.add("a-new-one", records(2, first=20)),
+    ]
+
+    def say(text: str) -> None:
+        if text.startswith("computing") and changes:
+            for change in changes:
+                change()
+            changes.clear()
+
+    report = RunReport()
+    with bench.instance() as instance:
+        runner = Runner(bench.store, load_settings(bench.folder / "adg.yaml"), instance, say)
+        runner.bring_shards_up_to_date(report)
+        assert (report.failed, report.shards_left_out) == ([], {})
+        assert set(report.shards_computed) == {"a-new-one", "changed", "kept"}
+        assert bench.store.required_provenance("raw_pool", "changed").rows == 3
+        # What is stored of the one that is gone goes with the next call; a table that no partition tells of, too.
+        bench.add("gone", records(1))
+        runner.bring_shards_up_to_date(RunReport())
+        (bench.pool / "gone.jsonl").unlink()
+        instance.delete_dynamic_partition("pool_shards", "gone")
+        runner.bring_shards_up_to_date(RunReport())
+    for asset in SHARD_ASSETS:
+        assert bench.store.shards(asset) == ["a-new-one", "changed", "kept"]
 
 
 def test_a_shard_whose_file_came_back_is_not_removed(bench: Workbench) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 import pytest
 
+from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline.orchestration.runs import SELECTION_JOB
 from adg_pipeline.orchestration.sensors import build_reselection_sensor
@@ -103,7 +104,9 @@ def test_a_shard_put_aside_does_not_block_it_and_is_named_in_the_manifest(watch:
     watch.bench.add("b", records(3, first=6))
     store = watch.bench.store
     recipe = store.required_provenance("raw_pool", "a").recipe.id
-    store.quarantine.put("raw_pool", "b", "its records are damaged", store.file_version("b"), recipe)
+    store.quarantine.put(
+        "raw_pool", "b", "its records are damaged", file_version(list_shards(store.pool_dir).shards["b"]), recipe
+    )
     assert len(watch.look()) == 1
     watch.select()
     manifest = store.selection_manifest("adg")

@@ -4,8 +4,7 @@ import dagster as dg
 
 from adg_pipeline import report
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
-from adg_pipeline.errors import ShardFault
-from adg_pipeline.formats.convert import ConversionSummary, convert
+from adg_pipeline.formats.convert import ConversionSummary, PoolFileChanged, convert
 from adg_pipeline.formats.origins import origin_facts
 from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, raw_pool_recipe
@@ -50,7 +49,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
         def compute(task: ShardTask) -> Provenance:
             file = listing.shards.get(task.shard)
             if file is None:
-                raise ShardFault(
+                raise PoolFileChanged(
                     f"the pool directory {store.pool_dir} holds no file for shard {task.shard}: put it back, or delete "
                     "the partition"
                 )
@@ -81,6 +80,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                 config,
                 metadata=stamp,
                 progress=progress,
+                listed=file,
             )
             return stored[0]
 

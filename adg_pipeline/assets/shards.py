@@ -2,6 +2,7 @@
 
 A range of shards is one run. After each shard its materialisation is logged, so a crash keeps the finished ones. A
 shard whose own data is at fault is put aside with its reason and the loop goes on; the step fails at the end, by name.
+One whose file changes while it is read fails the step too, but isn't put aside: the next run reads it as it is then.
 A damaged file of the store is not the shard's own fault: nothing is put aside, the step fails by name until the file is
 deleted. Other faults (an engine that doesn't start, a full disk) stop the loop: they'd meet every shard. Only those that
 may pass by themselves are tried again.
@@ -16,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 
 from adg_pipeline.errors import PipelineError, ShardFault, StoreError
+from adg_pipeline.formats.errors import PoolFileChanged
 from adg_pipeline.orchestration.runs import STOPPED
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance, Recipe
@@ -51,10 +53,12 @@ def materialize_shards(
     asset = context.asset_key.to_user_string()
     shards = sorted(context.partition_keys)
     faults: dict[str, str] = {}
+    unsettled: list[str] = []
     damages: dict[str, None] = {}
     for number, shard in enumerate(shards, start=1):
         task: ShardTask | None = None
         try:
+            tried = store.version_read(shard)
             task = plan(shard)
             with store.shard_lock(asset, shard):
                 stored = store.provenance(asset, shard)
@@ -72,8 +76,13 @@ def materialize_shards(
             if task is None:
                 raise
             faults[shard] = str(fault)
-            store.quarantine.put(asset, shard, str(fault), store.file_version(shard), task.recipe.id)
+            # Under the version that was at fault, not the one that lies there by now: that one hasn't had its chance.
+            store.quarantine.put(asset, shard, str(fault), task.inputs.get("file", tried), task.recipe.id)
             context.log.error(f"{asset} {shard} ({number} of {len(shards)}): put aside: {fault}")
+            continue
+        except PoolFileChanged as error:
+            unsettled.append(str(error))
+            context.log.warning(f"{asset} {shard} ({number} of {len(shards)}): left for the next run: {error}")
             continue
         except StoreError as error:
             if not error.delete:
@@ -89,6 +98,11 @@ def materialize_shards(
         context.add_asset_metadata(metadata, partition_key=shard)
     if damages:
         raise dg.Failure(" ".join(damages), allow_retries=False)
+    if unsettled and not faults:
+        raise dg.Failure(
+            f"{len(unsettled)} of {len(shards)} shards are left for the next run, the others are done. {' '.join(unsettled)}",
+            allow_retries=False,
+        )
     if faults:
         details = "; ".join(f"{shard}: {reason}" for shard, reason in faults.items())
         raise dg.Failure(

@@ -11,7 +11,7 @@ from adg_pipeline.formats.layout import EXPECTED, detect_layout, max_record_byte
 from adg_pipeline.formats.rejects import RejectsWriter, rejected_repeats
 from adg_pipeline.formats.repeats import IdLedger, find_repeats
 from adg_pipeline.formats.schema import Rejection
-from adg_pipeline.formats.shards import source_name
+from adg_pipeline.formats.shards import ShardFile, source_name
 from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.streams import Compression
 from adg_pipeline.formats.table import TableWriter, drop_rows
@@ -57,6 +57,7 @@ def convert(
     metadata: Metadata | None = None,
     progress: Progress | None = None,
     limit: int | None = None,
+    listed: ShardFile | None = None,
 ) -> ConversionSummary:
     """Write the file's examples to `table_path` (`RAW_POOL_SCHEMA`, zstd), its rejections to `rejects_path` (JSONL).
 
@@ -67,14 +68,16 @@ def convert(
     metadata: of the table's schema, or how to make it from the summary.
     progress: called with (bytes read, bytes in all) about once per MiB.
     limit: stop after so many different examples. Of repeats, only those that were read by then count.
+    listed: the file as it was listed, by which the metadata names it; one that is another by now isn't read.
 
     Raises:
         PoolFileError: nothing in the file is usable. Neither output is touched.
-        PoolFileChanged: the file was written to meanwhile. Neither output is touched.
+        PoolFileChanged: the file was written to, replaced or removed meanwhile, or since it was listed. Neither output
+            is touched.
     """
     with disk_faults(table_path), staging_directory(table_path) as staging:
         table, rejects = Path(staging) / "table.parquet", Path(staging) / "rejects.jsonl"
-        with _unchanged(path):
+        with _unchanged(path, listed):
             summary = _stage(path, table, rejects, config, source or source_name(path), metadata or {}, progress, limit)
         if summary.rejected:
             put_in_place(rejects, rejects_path)
@@ -146,12 +149,15 @@ def _stage(
 
 
 @contextmanager
-def _unchanged(path: Path) -> Iterator[None]:
-    """Raises PoolFileChanged if the file is another one, or was written to, when the block ends or fails to read it."""
+def _unchanged(path: Path, listed: ShardFile | None) -> Iterator[None]:
+    """Raises PoolFileChanged if the file is another one, was written to or is gone when the block ends or fails to read
+    it, or is another one than was listed before it begins."""
     before = _version(path)
+    if listed is not None and (before is None or before[:2] != (listed.size, listed.mtime_ns)):
+        raise PoolFileChanged(_changed(path))
     try:
         yield
-    except PoolFileError as error:
+    except (PoolFileError, FileNotFoundError) as error:
         if _version(path) != before:
             raise PoolFileChanged(_changed(path)) from error
         raise
@@ -168,7 +174,7 @@ def _version(path: Path) -> tuple[int, ...] | None:
 
 
 def _changed(path: Path) -> str:
-    return f"{path}: was written to while it was read; it is taken again once it is complete"
+    return f"{path}: was written to, replaced or removed while it was read; it is read again once it is complete"
 
 
 def _nothing_usable(path: Path, summary: ConversionSummary, first: Rejection | None) -> str:

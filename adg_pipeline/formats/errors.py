@@ -7,8 +7,9 @@ class PoolFileError(ShardFault, ValueError):
     """Nothing in the file can be used. The message names the file, what was found and what was expected."""
 
 
-class PoolFileChanged(ShardFault):
-    """The file was written to while it was read. Once it is complete, it can be read again."""
+class PoolFileChanged(PipelineError):
+    """The file was written to, replaced or removed while it was read. No fault of its data: it is read again as it is
+    then, so nothing is put aside for it."""
 
 
 class Unusable(ValueError):

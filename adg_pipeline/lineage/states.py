@@ -42,11 +42,12 @@ class AssetState:
 
 @dataclass(frozen=True)
 class ShardState:
-    """State of one shard: its assets, and whether it is put aside."""
+    """State of one shard: its assets, whether it is put aside, and the version of its file."""
 
     shard: str
     assets: Mapping[str, AssetState] = field(default_factory=dict)
     put_aside: PutAside | None = None
+    version: str = ""
 
     @property
     def current(self) -> bool:
@@ -98,7 +99,7 @@ def shard_states(
         record = put_aside.get(shard)
         if record is not None and _has_new_chance(record, version, wanted):
             record = None
-        states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted, damaged), record)
+        states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted, damaged), record, version)
     return states
 
 

@@ -5,7 +5,13 @@ import dagster as dg
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.states import SHARD_ASSETS
 from adg_pipeline.orchestration.partitions import pool_shards
-from adg_pipeline.orchestration.runs import CHECKPOINT_JOB, REMOVE_SHARDS_JOB, SELECTION_JOB, SHARDS_JOB
+from adg_pipeline.orchestration.runs import (
+    CHECKPOINT_JOB,
+    REMOVE_SHARDS_JOB,
+    SELECTION_JOB,
+    SHARDS_JOB,
+    shards_in_flight,
+)
 from adg_pipeline.store import Store
 
 shards_job = dg.define_asset_job(
@@ -34,10 +40,13 @@ class RemovedShards(dg.Config):
 @dg.op(description="Removes rows, vectors, unfinished answers and the partition of shards whose file is gone.")
 def remove_shards(context: dg.OpExecutionContext, config: RemovedShards, store: Store) -> None:
     # Looked at again: a file may have come back while this run was waiting, and its answers were paid for.
-    listing = list_shards(store.pool_dir)
+    listing, busy = list_shards(store.pool_dir), shards_in_flight(context.instance)
     for shard in config.shards:
         if shard in listing.shards or shard in listing.unusable:
             context.log.info(f"shard {shard} is kept: its file is back")
+            continue
+        if shard in busy:
+            context.log.info(f"shard {shard} is kept until the run that computes it has ended")
             continue
         store.remove_shard(shard)
         context.instance.delete_dynamic_partition(pool_shards.name or "", shard)

@@ -1,6 +1,6 @@
 """Brings the pool up to date from the command line: the same jobs on the same instance as the UI, one after the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,19 +65,22 @@ class Runner:
             self.instance.add_dynamic_partitions(name, new)
 
     def bring_shards_up_to_date(self, report: RunReport) -> None:
-        """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done."""
+        """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done.
+
+        The pool may change meanwhile: each pass takes it as it is then.
+        """
         states = self.states()
-        self.register(list(states))
         self._remove_all_but(states, report)
         todo = _to_compute(states)
         self._announce(states, todo)
         while todo:
-            self.compute(todo)
+            self.register(list(states))
+            self.compute(list(todo))
             states = self.states()
             left = _to_compute(states)
-            report.shards_computed += [shard for shard in todo if states[shard].current]
-            if len(left) == len(todo):
-                report.failed.append(f"{len(left)} shards could not be computed: {', '.join(left[:5])}")
+            report.shards_computed += [shard for shard in todo if shard in states and states[shard].current]
+            if left == todo:
+                report.failed.append(f"{len(left)} shards could not be computed: {', '.join(list(left)[:5])}")
                 break
             todo = left
         report.failed += list(dict.fromkeys(why for state in states.values() for why in state.damages))
@@ -86,7 +89,8 @@ class Runner:
     def _remove_all_but(self, states: Mapping[str, ShardState], report: RunReport) -> None:
         """Remove what is stored of shards whose file is gone, but for those that a run is computing."""
         kept = set(states) | list_shards(self.store.pool_dir).unusable | shards_in_flight(self.instance)
-        removed = sorted(set(self.instance.get_dynamic_partitions(pool_shards.name or "")) - kept)
+        known = {*self.instance.get_dynamic_partitions(pool_shards.name or ""), *self.store.all_shards()}
+        removed = sorted(known - kept)
         if not removed:
             return
         self._say(f"removing {len(removed)} shards whose file is gone: {', '.join(removed[:5])}")
@@ -160,7 +164,7 @@ class Runner:
         else:
             report.failed.append(f"checkpoint {selector}")
 
-    def _announce(self, states: Mapping[str, ShardState], todo: Sequence[str]) -> None:
+    def _announce(self, states: Mapping[str, ShardState], todo: Collection[str]) -> None:
         """Say what will be computed and why before it costs anything."""
         self._say(f"pool: {len(states)} shards, {len(todo)} to compute")
         reasons: dict[str, list[str]] = {}
@@ -203,9 +207,10 @@ class Runner:
             return False
 
 
-def _to_compute(states: Mapping[str, ShardState]) -> list[str]:
-    """Shards to compute. What is damaged waits until somebody has deleted it: nothing is overwritten unasked."""
-    return [shard for shard, state in states.items() if state.needs_work and not state.damages]
+def _to_compute(states: Mapping[str, ShardState]) -> dict[str, str]:
+    """Shards to compute, with the versions of their files. What is damaged waits until somebody has deleted it: nothing is
+    overwritten unasked."""
+    return {shard: state.version for shard, state in states.items() if state.needs_work and not state.damages}
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

@@ -11,6 +11,7 @@ import polars as pl
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory
+from adg_pipeline.store.tables import UNREADABLE
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
@@ -73,7 +74,7 @@ class BinStore:
         path = self.directory / "assignments.parquet"
         try:
             return pl.read_parquet(path, glob=False)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except UNREADABLE as error:
             raise damaged(path, str(error)) from error
 
     def publish(self, centroids: np.ndarray, assignments: pl.DataFrame, manifest: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ import pyarrow as pa
 from pydantic import Field
 
 from adg_pipeline.errors import StoreError
-from adg_pipeline.formats.shards import file_version, list_shards
 from adg_pipeline.host.files import locked
 from adg_pipeline.store import tables
 from adg_pipeline.store.provenance import Provenance
@@ -69,10 +68,10 @@ class Store(dg.ConfigurableResource):
     def quarantine(self) -> Quarantine:
         return Quarantine(self.root / "quarantine")
 
-    def file_version(self, shard: str) -> str:
-        """Tells one state of a pool file from another without reading it; "missing" where there is none."""
-        file = list_shards(self.pool_dir).shards.get(shard)
-        return "missing" if file is None else file_version(file)
+    def version_read(self, shard: str) -> str:
+        """Version of the pool file that the stored rows of a shard were read from; "missing" where there are none."""
+        read = self.provenance("raw_pool", shard)
+        return "missing" if read is None else read.inputs["file"]
 
     # Tables with one Parquet file per shard.
 
@@ -113,14 +112,23 @@ class Store(dg.ConfigurableResource):
             return self.vectors.shards(asset)
         return sorted(path.stem for path in (self.root / asset).glob("*.parquet"))
 
+    def all_shards(self) -> set[str]:
+        """Shards of which anything is stored."""
+        return {shard for asset in (*SHARD_TABLES, *TABLES) for shard in self.shards(asset)}
+
     def remove_shard(self, shard: str) -> None:
-        """Remove every trace of a shard: tables, rejects, unfinished answers, vectors."""
+        """Remove every trace of a shard: tables, rejects, unfinished answers, vectors.
+
+        Waits for whoever computes one of them just now, who would otherwise leave a table of a shard that is gone.
+        """
         for asset in SHARD_TABLES:
-            self.table_path(asset, shard).unlink(missing_ok=True)
+            with self.shard_lock(asset, shard):
+                self.table_path(asset, shard).unlink(missing_ok=True)
         for path in (self.rejects_path(shard), self.journal_path(shard)):
             path.unlink(missing_ok=True)
         for table in TABLES:
-            self.vectors.remove(table, shard)
+            with self.shard_lock(table, shard):
+                self.vectors.remove(table, shard)
         self.quarantine.remove(shard)
 
     @contextmanager
@@ -151,7 +159,7 @@ class Store(dg.ConfigurableResource):
         """Where reading several tables in one query fails, raise StoreError that names the damaged one."""
         try:
             yield
-        except (OSError, pl.exceptions.PolarsError):
+        except tables.UNREADABLE:
             tables.check([self.table_path(asset, shard) for asset in assets for shard in shards])
             raise
 

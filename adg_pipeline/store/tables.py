@@ -12,6 +12,8 @@ from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import write_atomically
 from adg_pipeline.store.provenance import Provenance
 
+# What Arrow and polars raise for a damaged file. Some damage makes polars panic, which isn't even an Exception.
+UNREADABLE = (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 PROVENANCE_KEY = b"adg.provenance"
 
 
@@ -42,7 +44,10 @@ def _read_provenance(path: Path, mtime_ns: int, size: int) -> Provenance:
         raise StoreError(
             f"{path}: carries no provenance, so this pipeline did not write it; move it away and run again"
         )
-    return Provenance.from_json(metadata[PROVENANCE_KEY])
+    try:
+        return Provenance.from_json(metadata[PROVENANCE_KEY])
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from error
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -50,7 +55,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
     except FileNotFoundError as error:
-        raise StoreError(f"{path}: missing; materialise the asset {path.parent.name} for {path.stem} again") from error
+        raise _missing(path) from error
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
 
@@ -63,7 +68,11 @@ def scan_tables(paths: Sequence[Path]) -> pl.LazyFrame:
     return pl.scan_parquet([str(path) for path in paths], glob=False)
 
 
-def damaged(path: Path, error: Exception) -> StoreError:
+def _missing(path: Path) -> StoreError:
+    return StoreError(f"{path}: missing; materialise the asset {path.parent.name} for {path.stem} again")
+
+
+def damaged(path: Path, error: BaseException) -> StoreError:
     reason = str(error).splitlines()[0][:200]
     if path.parent.name == "generations":
         cost = "the answers of this shard are sampled again, those of other shards are not"
@@ -79,5 +88,8 @@ def check(paths: Sequence[Path]) -> None:
             with pq.ParquetFile(path) as file:
                 for _ in file.iter_batches():
                     pass
-        except (OSError, pa.ArrowException) as error:
+            pl.read_parquet(path, glob=False)  # each of the two readers sees damage that the other reads over
+        except FileNotFoundError as error:
+            raise _missing(path) from error
+        except UNREADABLE as error:
             raise damaged(path, error) from error

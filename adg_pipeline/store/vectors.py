@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _MAGIC = b"LANC"
 _DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
-_FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files
+_FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files …
+_PANICS = ("RustPanic", "PanicException")  # … unless the damage makes it panic; these classes can't be imported
 COMPACT_EVERY = 64  # commits
 KEEP_VERSIONS = timedelta(days=1)  # longer than anybody reads one
 TABLES = ("answer_embeddings", "instruction_embeddings")
@@ -101,15 +102,16 @@ class VectorTables:
         source = _Source(batches)
         reader = pa.RecordBatchReader.from_batches(vector_schema(dimension), source)
         try:
-            if lance.count_rows(_shard_is(shard)) == 0:
-                lance.add(reader)
-            else:
-                merge = lance.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-                merge.when_not_matched_by_source_delete(_shard_is(shard)).execute(reader)
-        except _FAULTS as error:
+            with self._faults(table):
+                if lance.count_rows(_shard_is(shard)) == 0:
+                    lance.add(reader)
+                else:
+                    merge = lance.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                    merge.when_not_matched_by_source_delete(_shard_is(shard)).execute(reader)
+        except StoreError:
             if source.fault is not None:
                 raise source.fault from None  # what makes the batches is at fault, not the table
-            raise self._fault(table, error) from error
+            raise
         record = provenance()
         write_atomically(stamp, lambda temporary: _write_text(temporary, record.to_json()))
         if lance.version % COMPACT_EVERY == 0:
@@ -207,17 +209,20 @@ class VectorTables:
     def _faults(self, table: str) -> Iterator[None]:
         try:
             yield
-        except _FAULTS as error:
+        except BaseException as error:
+            if not isinstance(error, _FAULTS) and type(error).__name__ not in _PANICS:
+                raise
             raise self._fault(table, error) from error
 
-    def _fault(self, table: str, error: Exception) -> Exception:
+    def _fault(self, table: str, error: BaseException) -> BaseException:
         if isinstance(error, StoreError):
             return error
         path = self._directory / f"{table}.lance"
         if (full := disk_fault(path, error)) is not None:
             return full
-        reason = str(error).splitlines()[0].partition(", /rustc/")[0]  # what follows is a place in LanceDB's own code
-        return self._damaged(table, reason[:300])
+        told = str(error).splitlines()[0].partition(", /rustc/")[0]  # what follows is a place in LanceDB's own code
+        seen = truncated_or_missing(path) if path.is_dir() else ""
+        return self._damaged(table, seen or told[:300])
 
     def _damaged(self, table: str, reason: str) -> StoreError:
         path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory, write_atomically
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Recipe, make_provenance
+from adg_pipeline.store.tables import PROVENANCE_KEY
 from adg_pipeline.store.vectors import vector_batch
 
 RECIPE = Recipe("generations", "1", {"samples": 5})
@@ -53,6 +56,32 @@ def test_rewriting_a_shard_replaces_what_its_provenance_tells(store: Store) -> N
     provenance = store.provenance("generations", "a")
     assert provenance is not None
     assert provenance.rows == 2
+
+
+def test_a_table_whose_provenance_is_damaged_is_named_with_its_mend(store: Store) -> None:
+    put(store, "a", [1])
+    damaged = pa.table({"value": [1]}).replace_schema_metadata({PROVENANCE_KEY: b'{"asset": "gene'})
+    pq.write_table(damaged, store.table_path("generations", "a"))
+    with pytest.raises(StoreError, match=r"a\.parquet: damaged .* Delete the file"):
+        store.provenance("generations", "a")
+
+
+def test_a_table_that_makes_the_reader_panic_is_named_and_a_whole_one_is_not(store: Store) -> None:
+    put(store, "a", [1])
+    put(store, "b", [2])
+    panic = pl.exceptions.PanicException("assertion failed")
+    with pytest.raises(pl.exceptions.PanicException), store.damage_named(["generations"], ["a", "b"]):
+        raise panic
+    path = store.table_path("generations", "b")
+    path.write_bytes(path.read_bytes()[:-100])
+    with (
+        pytest.raises(StoreError, match=r"b\.parquet: damaged"),
+        store.damage_named(["generations"], ["a", "b"]),
+    ):
+        raise panic
+    path.unlink()
+    with pytest.raises(StoreError, match=r"b\.parquet: missing"), store.damage_named(["generations"], ["a", "b"]):
+        raise panic
 
 
 def test_a_truncated_table_is_named_with_its_mend(store: Store) -> None:
