@@ -12,6 +12,7 @@ import dagster as dg
 from adg_pipeline.assets import bins, embeddings, generations, pool, scores, selection, training
 from adg_pipeline.assets.checks import CHECKS
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.console import LOGGERS
 from adg_pipeline.orchestration.jobs import JOBS
 from adg_pipeline.orchestration.sensors import (
@@ -21,7 +22,7 @@ from adg_pipeline.orchestration.sensors import (
 )
 from adg_pipeline.orchestration.step_processes import steps_in_processes
 from adg_pipeline.resources.factories import EmbedderFactory, GeneratorFactory
-from adg_pipeline.settings.loading import Settings, load_settings
+from adg_pipeline.settings.loading import Settings
 from adg_pipeline.store import Store, default_data_dir
 
 # Dagster says at each use that backfill policies and owners of sensors are beta; a user can do nothing about it.
@@ -33,12 +34,12 @@ def build_defs(
     resource_overrides: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition = steps_in_processes,
 ) -> dg.Definitions:
-    """Definitions with these settings (by default those of ``adg.yaml``).
+    """Definitions with these settings (by default those of ``adg.yaml`` and what is kept of earlier runs).
 
     resource_overrides: resources by name (store, generators, embedders, gpus) in place of the real ones. executor: what
     runs the steps of a run (https://docs.dagster.io/guides/operate/run-executors).
     """
-    settings = settings or load_settings()
+    settings = settings or settings_in_force(Store(data_dir=default_data_dir())).settings
     return dg.Definitions(
         assets=_assets(settings),
         asset_checks=CHECKS,

@@ -17,14 +17,16 @@ from adg_pipeline.algorithms.bins import (
     mean_squared_distance,
     refit_reason,
 )
+from adg_pipeline.assets.asked import asked
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SelectionInputs, selection_inputs
 from adg_pipeline.orchestration.compute import SELECTION_POOL
-from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import BinConfig
 from adg_pipeline.store import Store
+from adg_pipeline.store.kept import SHARED
 from adg_pipeline.store.provenance import digest
 
 DESCRIPTION = """Bins of alike instructions: k-means over their embeddings.
@@ -48,7 +50,7 @@ def build(defaults: BinConfig) -> dg.AssetsDefinition:
         owners=["team:ml"],
     )
     def semantic_bins(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        config = stage_config(BinConfig, context)
+        config, kept = asked(context, store, BinConfig)
         inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
         if not inputs.scores:
             raise dg.Failure("no shard is scored yet: materialise the shard assets first", allow_retries=False)
@@ -56,11 +58,13 @@ def build(defaults: BinConfig) -> dg.AssetsDefinition:
         made_from = digest([config.recipe(), dict(inputs.instructions)])
         if before is not None and before["made_from"] == made_from and not config.refit:
             context.log.info("semantic_bins: up to date, nothing computed")
+            store.kept.keep(SHARED, ["semantic_bins"], kept)
             sizes = store.bins.assignments().group_by("bin").len()["len"].to_numpy()
             return dg.MaterializeResult(metadata=report.bins(before["fit"], sizes))
         binned = _bin(context, store, config, inputs, before)
         manifest = {"made_from": made_from, "recipe": config.recipe(), "fit": binned.fit}
         store.bins.publish(binned.centroids, binned.assignments, manifest)
+        store.kept.keep(SHARED, ["semantic_bins"], kept)
         sizes = np.bincount(binned.assignments["bin"].to_numpy(), minlength=len(binned.centroids))
         return dg.MaterializeResult(metadata=report.bins(binned.fit, sizes))
 

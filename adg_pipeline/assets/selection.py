@@ -1,6 +1,7 @@
 """selected_subset: the best examples of each bin, with a manifest from which the subset can be made again."""
 
 import hashlib
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.assets.asked import asked
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.files import publish_directory
@@ -18,8 +20,10 @@ from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.orchestration.compute import SELECTION_POOL
 from adg_pipeline.orchestration.partitions import selectors
+from adg_pipeline.orchestration.runs import SENSOR_TAG
 from adg_pipeline.settings.budget import budget_fault, is_asked_for
-from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.kept import Kept
+from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.selections import write_manifest
@@ -58,8 +62,11 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": report.SUBSET_COLUMNS},
     )
     def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        config = stage_config(SelectionConfig, context)
         selector = context.partition_key
+        config, kept = asked(context, store, SelectionConfig, selector)
+        by_sensor = SENSOR_TAG in context.run.tags
+        if by_sensor and (stays := _pinned(context, store, selector, config)) is not None:
+            return stays
         inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
         bins = _usable_bins(store, inputs)
         key = selection_key(selector, bins["recipe"], config.recipe(), inputs)
@@ -67,14 +74,24 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         if before is not None and before["key"] == key and before["bins"]["fit_id"] == bins["fit"]["fit_id"]:
             store.require_selection(selector)
             context.log.info(f"selected_subset {selector}: up to date, nothing computed")
+            if not by_sensor:
+                store.remember_subset(selector, kept)
             return _result(store, selector, before, config)
         with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
             candidates = _candidates(store, inputs)
             ranking = _rank(selector, candidates, config)
             _require_subset(ranking, config)
             subset = _subset(store, ranking)
-        manifest = _manifest(store, selector, key, config, inputs, bins, ranking, subset)
-        _publish(store.selection_dir(selector), ranking, subset, manifest)
+        manifest = _manifest(store, selector, key, config, kept, inputs, bins, ranking, subset)
+        with store.shard_lock("selected_subset", selector):
+            # Looked at again: somebody may have restored a subset while this run was under way.
+            if by_sensor and (stays := _pinned(context, store, selector, config)) is not None:
+                return stays
+            history = store.subset_history(selector)
+            history.keep_current()
+            _publish(store.selection_dir(selector), ranking, subset, manifest)
+            history.prune(config.history)
+            store.remember_subset(selector, kept)
         if inputs.left_out:
             context.log.warning(f"selected_subset {selector}: shards left out: {', '.join(inputs.left_out)}")
         counts = manifest["counts"]
@@ -88,6 +105,17 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         return _result(store, selector, manifest, config)
 
     return selected_subset
+
+
+def _pinned(
+    context: dg.AssetExecutionContext, store: Store, selector: str, config: SelectionConfig
+) -> dg.MaterializeResult | None:
+    """The subset at hand if somebody restored it: then no sensor replaces it."""
+    manifest = store.selection_manifest(selector)
+    if manifest is None or selector not in store.kept.pinned():
+        return None
+    context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
+    return _result(store, selector, manifest, config)
 
 
 def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:
@@ -200,6 +228,7 @@ def _manifest(
     selector: str,
     key: str,
     config: SelectionConfig,
+    kept: Kept,
     inputs: SelectionInputs,
     bins: dict[str, Any],
     ranking: pl.DataFrame,
@@ -223,6 +252,8 @@ def _manifest(
         "selector": selector,
         "key": key,
         "config": config.model_dump(mode="json"),
+        "kept": kept,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipes": recipes,
         "bins": {**bins["fit"], "recipe": bins["recipe"]},
         "shards": shards,

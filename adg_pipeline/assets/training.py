@@ -3,6 +3,7 @@
 import dagster as dg
 
 from adg_pipeline import report
+from adg_pipeline.assets.asked import asked
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -11,9 +12,11 @@ from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
 from adg_pipeline.orchestration.partitions import selectors
 from adg_pipeline.orchestration.preflight import unnamed_backbone
 from adg_pipeline.resources.trainer import plan_training, train
-from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
+from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import GenerationConfig, TrainingConfig
 from adg_pipeline.store import Store
+from adg_pipeline.store.kept import SHARED
+from adg_pipeline.store.selections import content_id
 
 DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a process of its own, loss on the answer only.
 
@@ -40,7 +43,7 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
     def finetuned_checkpoint(
         context: dg.AssetExecutionContext, store: Store, gpus: GpuLeaseResource
     ) -> dg.MaterializeResult:
-        config = stage_config(TrainingConfig, context)
+        config, kept = asked(context, store, TrainingConfig)
         if not generation.backbone_is_known:
             raise SettingsError(f"generations.backbone: {unnamed_backbone(generation)}")
         selector = context.partition_key
@@ -58,10 +61,11 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
             else config.template_options,
             system_text=generation.system_text if config.system_text == "same" else config.system_text,
             revision=generation.revision,
-            provenance={"selector": selector, "selection": selection},
+            provenance={"selector": selector, "subset": content_id(selection), "selection": selection},
         )
         with gpus.lease(config.processes) as devices:
             result = train(context, job, devices=devices or None)
+        store.kept.keep(SHARED, ["finetuned_checkpoint"], kept)
         return dg.MaterializeResult(metadata=report.checkpoint(result))
 
     return finetuned_checkpoint

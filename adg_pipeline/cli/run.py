@@ -17,6 +17,7 @@ from adg_pipeline.cli.output import say
 @click.option("--train", is_flag=True, help="Fine-tune the backbone on the subset as well.")
 @click.option("--retry", is_flag=True, help="Try shards again that were put aside.")
 @click.option("--in-process/--multiprocess", "in_process", default=None, help="Where steps run; by default what fits.")
+@click.option("--as-configured", is_flag=True, help="Drop what flags of earlier runs set: adg.yaml holds again.")
 @set_option
 @as_json
 def run(
@@ -25,48 +26,62 @@ def run(
     train: bool,
     retry: bool,
     in_process: bool | None,
+    as_configured: bool,
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Bring everything up to date: shards, scores, bins, subset. What is up to date is not computed again."""
+    """Bring everything up to date: shards, scores, bins, subset. What is up to date is not computed again.
+
+    What was made with flags is renewed with the same, until adg.yaml says something else or another flag is given.
+    """
+    from adg_pipeline.lineage.in_force import DROP, settings_in_force
+    from adg_pipeline.lineage.left_out import in_words, left_out
     from adg_pipeline.orchestration.instance import open_instance
     from adg_pipeline.orchestration.preflight import pool_to_run, require_ready
     from adg_pipeline.orchestration.run_health import dead_runs_ended
     from adg_pipeline.orchestration.runner import Runner, RunReport
-    from adg_pipeline.settings.loading import load_with_origins
 
     require_known(selectors)
     given = {override: f"--set {override}" for override in overrides}
     if budget:
         given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
-    settings, origins = load_with_origins(overrides=given)
     store, report = open_store(), RunReport()
+    asked = {name: settings_in_force(store, name, given, as_configured=as_configured) for name in selectors}
+    for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
+        say(f"kept from an earlier run: {difference}; {DROP}")
     pool_to_run(store)
-    require_ready(settings, origins, store, say, train=train)
+    first = asked[selectors[0]]  # they differ in what is selected alone
+    require_ready(first.settings, first.origins, store, say, train=train)
     with open_instance() as instance, dead_runs_ended(instance, say):
-        runner = Runner(store, settings, instance, say, in_process)
+        runners = {
+            name: Runner(store, of.settings, instance, say, in_process, of.configured) for name, of in asked.items()
+        }
         if retry:
             for shard in store.quarantine.all():
                 store.quarantine.remove(shard)
-        runner.require_budget(origins)
-        runner.bring_shards_up_to_date(report)
+        for name, runner in runners.items():
+            runner.require_budget(asked[name].origins)
+        next(iter(runners.values())).bring_shards_up_to_date(report)
         if report.failed:
             say("nothing is selected while shards wait to be mended: the subset at hand stays as it is")
-        for selector in selectors if not report.failed else ():
-            runner.select(selector, report)
-            if train and selector in report.selected:
-                runner.train(selector, report)
+        for name, runner in runners.items() if not report.failed else ():
+            runner.select(name, report)
+            if train and name in report.selected:
+                runner.train(name, report)
     for shard, why in report.shards_left_out.items():
         if not any(fault in why for fault in report.failed):
             say(f"warning: shard {shard} is left out: {why}")
+    found = {name: lost for name in report.selected if (lost := left_out(store, name)) is not None}
     if as_json:
-        click.echo(json.dumps(asdict(report)))
+        click.echo(json.dumps({**asdict(report), "left_out": {name: asdict(lost) for name, lost in found.items()}}))
     else:
         click.echo(f"shards computed: {len(report.shards_computed)}")
-        for selector, count in report.selected.items():
-            click.echo(f"{selector}: {count} selected in {store.selection_dir(selector)}")
-        for selector, path in report.checkpoints.items():
-            click.echo(f"{selector}: checkpoint in {path}")
+        for name, count in report.selected.items():
+            click.echo(f"{name}: {count} selected in {store.selection_dir(name)}")
+            for line in in_words(found[name], store, name):
+                click.echo(f"{name}: {line}")
+        for name, path in report.checkpoints.items():
+            click.echo(f"{name}: checkpoint in {path}")
     for fault in report.failed:
         say(f"failed: {fault}")
     if report.failed:

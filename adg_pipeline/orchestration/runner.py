@@ -19,15 +19,19 @@ from adg_pipeline.orchestration.runs import (
     SELECTION_JOB,
     SHARDS_JOB,
     STOPPED,
+    configured_tag,
     range_tags,
     removal_config,
     shards_in_flight,
 )
 from adg_pipeline.settings.budget import budget_fault, count_different, is_asked_for
+from adg_pipeline.settings.kept import Kept, spoken, to_keep, values
 from adg_pipeline.settings.loading import Origins, Settings
 from adg_pipeline.store import Store
+from adg_pipeline.store.kept import SHARED
 
 Say = Callable[[str], None]
+SHARD_SECTIONS = ("raw_pool", "generations", "embeddings", "divergence_scores")
 
 
 @dataclass
@@ -42,12 +46,22 @@ class RunReport:
 
 
 class Runner:
-    """Runs stages on an instance with given settings; `say` gets progress in words."""
+    """Runs stages on an instance with given settings; `say` gets progress in words.
+
+    configured: the settings of adg.yaml alone. What is made with others keeps them (`adg_pipeline.settings.kept`).
+    """
 
     def __init__(
-        self, store: Store, settings: Settings, instance: dg.DagsterInstance, say: Say, in_process: bool | None = None
+        self,
+        store: Store,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        say: Say,
+        in_process: bool | None = None,
+        configured: Settings | None = None,
     ) -> None:
         self.store, self.settings, self.instance, self._say = store, settings, instance, say
+        self._configured = configured or settings
         # vLLM gives its GPU memory back for certain only when its process ends.
         self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
 
@@ -73,10 +87,16 @@ class Runner:
         self._remove_all_but(states, report)
         todo = _to_compute(states)
         self._announce(states, todo)
+        if not todo:
+            self._keep(SHARED, SHARD_SECTIONS)
         while todo:
             self.register(list(states))
-            self.compute(list(todo))
-            states = self.states()
+            try:
+                self.compute(list(todo))
+            finally:
+                states = self.states()
+                if any(shard in states and states[shard].current for shard in todo):
+                    self._keep(SHARED, SHARD_SECTIONS)
             left = _to_compute(states)
             report.shards_computed += [shard for shard in todo if shard in states and states[shard].current]
             if left == todo:
@@ -149,6 +169,8 @@ class Runner:
         key = selection_key(selector, bins.recipe(), selection.recipe(), inputs)
         if at_hand.get("key") == key and not bins.refit:
             self.store.require_selection(selector)
+            self._keep(SHARED, ["semantic_bins"])
+            self.store.remember_subset(selector, self._kept("selected_subset"))
             self._say(f"selection {selector}: up to date")
         elif not self._execute(
             SELECTION_JOB, self.settings.run_config(["semantic_bins", "selected_subset"]), {PARTITION_TAG: selector}
@@ -163,6 +185,14 @@ class Runner:
             report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
         else:
             report.failed.append(f"checkpoint {selector}")
+
+    def _keep(self, scope: str, sections: Sequence[str]) -> None:
+        """Something was made with these settings, so they hold until adg.yaml or a flag says otherwise."""
+        kept = [self._kept(section) for section in sections]
+        self.store.kept.keep(scope, sections, {key: one for of_section in kept for key, one in of_section.items()})
+
+    def _kept(self, section: str) -> Kept:
+        return to_keep(values(self.settings), spoken(self._configured), section)
 
     def _announce(self, states: Mapping[str, ShardState], todo: Collection[str]) -> None:
         """Say what will be computed and why before it costs anything."""
@@ -196,9 +226,10 @@ class Runner:
             "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
+        tags = {**tags, **configured_tag(self._configured)}
         run_config = {**run_config, "loggers": {"progress": {"config": {}}}}
         with dg.execute_job(
-            reconstructable, self.instance, run_config=run_config, tags=dict(tags), asset_selection=chosen
+            reconstructable, self.instance, run_config=run_config, tags=tags, asset_selection=chosen
         ) as result:
             if result.success:
                 return True

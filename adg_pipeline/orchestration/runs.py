@@ -1,5 +1,6 @@
 """Names of the jobs, and what Dagster's instance knows of their runs."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ import dagster as dg
 
 from adg_pipeline.lineage.states import SHARD_ASSETS
 from adg_pipeline.orchestration.partitions import pool_shards
+from adg_pipeline.settings.kept import spoken
+from adg_pipeline.settings.loading import Settings
 
 SHARDS_JOB = "shards"
 SELECTION_JOB = "selection"
@@ -17,6 +20,11 @@ REMOVE_SHARDS_JOB = "remove_shards_job"
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+SENSOR_TAG = "dagster/sensor_name"
+
+# What adg.yaml said when a run was asked for; a run from the launchpad has none.
+CONFIGURED_TAG = "adg/configured"
 
 # What a step says that ends because somebody wants its run to end.
 STOPPED = "stopped by a signal; what was finished is kept"
@@ -35,6 +43,11 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     if first == last:
         return {PARTITION_TAG: first}
     return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
+def configured_tag(configured: Settings) -> dict[str, str]:
+    """Tag of a run whose configuration is spelt out, with what adg.yaml gives of the sections that are kept."""
+    return {CONFIGURED_TAG: json.dumps(spoken(configured), sort_keys=True)}
 
 
 def removal_config(shards: Sequence[str]) -> dict[str, Any]:

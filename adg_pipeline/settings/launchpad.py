@@ -1,6 +1,7 @@
 """A section as Dagster's launchpad shows it, and as a step gets it back."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -22,13 +23,15 @@ def launchpad_schema(section: Section) -> Any:
     return create_model(type(section).__name__, __base__=type(section), **fields).to_config_schema()
 
 
-def stage_config(section: type[SectionType], context: dg.AssetExecutionContext) -> SectionType:
-    """The configuration that a step was started with.
+def stage_config(
+    section: type[SectionType], context: dg.AssetExecutionContext, instead: Mapping[str, Any] | None = None
+) -> SectionType:
+    """The configuration that a step was started with, with some values instead of its own.
 
     Raises Failure, without retries, for a value out of bounds: Dagster's own check of a launchpad knows types only.
     """
     try:
-        return section.model_validate(context.op_execution_context.op_config)
+        return section.model_validate({**context.op_execution_context.op_config, **(instead or {})})
     except ValidationError as error:
         step = context.op_execution_context.op.name
         faults = [fault_of(detail, f"{step}.{dotted(detail)}", section.model_fields) for detail in error.errors()]

@@ -134,13 +134,13 @@ def load_settings(path: str | Path | None = None, overrides: Iterable[str] = ())
 
     Raises SettingsError, which names the file and line or the override, the field, what was given and what is allowed.
     """
-    return load_with_origins(path, {override: f"--set {override}" for override in overrides})[0]
+    # The file first alone, so that a fault of it is not blamed on an override.
+    _, origins = load_file(path)
+    return override(origins, {override: f"--set {override}" for override in overrides})[0]
 
 
-def load_with_origins(
-    path: str | Path | None = None, overrides: Mapping[str, str] | None = None
-) -> tuple[Settings, Origins]:
-    """The same, with where each setting comes from. overrides: ``section.key=value`` → how the user wrote it."""
+def load_file(path: str | Path | None = None) -> tuple[Settings, Origins]:
+    """Settings of a YAML file alone, and where each comes from."""
     named = path or os.environ.get("ADG_CONFIG")
     file = Path(named or DEFAULT_FILE)
     if file.exists():
@@ -150,15 +150,16 @@ def load_with_origins(
     else:
         given = SettingsFile(file)
     origins = Origins(given)
-    settings = _validated(
-        given.values, origins
-    )  # first alone, so that a fault of the file is not blamed on an override
-    if not overrides:
-        return settings, origins
-    values = copy.deepcopy(given.values)
+    return _validated(given.values, origins), origins
+
+
+def override(of_file: Origins, overrides: Mapping[str, str]) -> tuple[Settings, Origins]:
+    """The file's settings with overrides, the later the stronger: ``section.key=value`` → how the user wrote it."""
+    values = copy.deepcopy(of_file.file.values)
     for override, written in overrides.items():
         _apply(values, override, written)
-    origins = Origins(given, {override.partition("=")[0]: written for override, written in overrides.items()})
+    names = {override.partition("=")[0]: written for override, written in overrides.items()}
+    origins = Origins(of_file.file, names)
     return _validated(values, origins), origins
 
 

@@ -312,6 +312,9 @@ class SelectionConfig(Section):
     max_output_chars: int | None = Field(
         default=None, ge=1, description="Longest reference output, in characters; none if not set."
     )
+    history: int = Field(
+        default=10, ge=0, le=1000, description="Replaced subsets that are kept per selector (`adg subset list`)."
+    )
 
 
 class TrainingConfig(Section):

@@ -34,6 +34,11 @@ def damaged(path: Path, reason: str) -> StoreError:
     )
 
 
+def content_id(manifest: Mapping[str, Any]) -> str:
+    """Name of a subset by its content: the first 12 hex digits of the SHA-256 of its ``subset.parquet``."""
+    return str(manifest["files_sha256"]["subset.parquet"])[:12]
+
+
 def require_files(directory: Path, sums: Mapping[str, str]) -> None:
     """Raise StoreError unless the files of a published directory are those of its manifest (name → SHA-256)."""
     for name, expected in sums.items():

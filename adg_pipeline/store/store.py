@@ -14,7 +14,10 @@ from pydantic import Field
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import locked
+from adg_pipeline.settings.kept import Kept
 from adg_pipeline.store import tables
+from adg_pipeline.store.history import SubsetHistory
+from adg_pipeline.store.kept import KeptSettings
 from adg_pipeline.store.provenance import Provenance
 from adg_pipeline.store.quarantine import Quarantine
 from adg_pipeline.store.selections import BinStore, read_manifest, require_files
@@ -148,6 +151,18 @@ class Store(dg.ConfigurableResource):
 
     def selection_manifest(self, selector: str) -> dict[str, Any] | None:
         return read_manifest(self.selection_dir(selector))
+
+    def subset_history(self, selector: str) -> SubsetHistory:
+        return SubsetHistory(self.selection_dir(selector), self.root / "subset_history" / selector)
+
+    def remember_subset(self, selector: str, kept: Kept) -> None:
+        """A run that was asked for has made this subset, or found it current: its settings hold, no pin does."""
+        self.kept.keep(selector, ["selected_subset"], kept)
+        self.kept.unpin(selector)
+
+    @property
+    def kept(self) -> KeptSettings:
+        return KeptSettings(self.root / "kept_settings.json")
 
     def require_selection(self, selector: str) -> None:
         """Raise StoreError, naming the file, unless the stored subset is what was published."""

@@ -14,13 +14,13 @@ import dagster as dg
 
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import PoolListing, file_version, list_shards
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, shard_states
 from adg_pipeline.orchestration.compute import GROWTH_PRIORITY
 from adg_pipeline.orchestration.jobs import remove_shards_job, shards_job
 from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards
 from adg_pipeline.orchestration.runs import REMOVE_SHARDS_JOB, SHARDS_JOB, range_tags, removal_config, shards_in_flight
-from adg_pipeline.settings.loading import load_settings
 from adg_pipeline.store import Store
 
 MAX_ATTEMPTS = 3
@@ -132,7 +132,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
     )
     def pool_growth_sensor(context: dg.SensorEvaluationContext, store: Store) -> dg.SensorResult | dg.SkipReason:
         try:
-            settings = load_settings()
+            settings = settings_in_force(store).settings
             # A listing that fails raises: it is not an empty pool.
             listing = list_shards(store.pool_dir)
             wanted = wanted_recipes(settings)

@@ -12,11 +12,11 @@ import dagster as dg
 
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
 from adg_pipeline.orchestration.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
-from adg_pipeline.settings.loading import load_settings
 from adg_pipeline.store import Store
 
 
@@ -35,6 +35,7 @@ def decide_reselection(
     selections_in_flight: int,
     wanted: Mapping[str, str],
     at_hand: Mapping[str, str | None],
+    pinned: Collection[str] = (),
 ) -> ReselectionDecision:
     """The decision for one look.
 
@@ -42,7 +43,7 @@ def decide_reselection(
     nothing.
 
     wanted: selector → key of the selection that inputs and settings ask for. at_hand: selector → key of the subset that
-    is stored, None where there is none.
+    is stored, None where there is none. pinned: selectors whose subset somebody restored: it stays until `adg run`.
     """
     if not states:
         return ReselectionDecision("the pool is empty")
@@ -59,7 +60,11 @@ def decide_reselection(
     if inputs.mixed:
         return ReselectionDecision(f"{inputs.mixed}; bring them in line with `adg run` or a backfill")
     due = {selector: key for selector, key in wanted.items() if at_hand.get(selector) != key}
-    return ReselectionDecision(requests=due) if due else ReselectionDecision("every subset is up to date")
+    stay = sorted(selector for selector in due if selector in pinned)
+    if stay == sorted(due) != []:
+        return ReselectionDecision(f"restored, so kept until `adg run` is called: the subset of {', '.join(stay)}")
+    requests = {selector: key for selector, key in due.items() if selector not in pinned}
+    return ReselectionDecision(requests=requests) if requests else ReselectionDecision("every subset is up to date")
 
 
 def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
@@ -72,31 +77,34 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
     )
     def reselection_sensor(context: dg.SensorEvaluationContext, store: Store) -> dg.SensorResult | dg.SkipReason:
         try:
-            settings = load_settings()
+            settings = settings_in_force(store).settings
+            selectors = settings.sensors.selectors
+            wanted = {selector: settings_in_force(store, selector).settings for selector in selectors}
             listing = list_shards(store.pool_dir)
             states = shard_states(store, listing, wanted_recipes(settings))
             inputs = selection_inputs(store, list(listing.shards))
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
-        selectors = settings.sensors.selectors
-        recipes = settings.semantic_bins.recipe(), settings.selected_subset.recipe()
         decision = decide_reselection(
             states,
             inputs,
             shards_in_flight(context.instance),
             selections_in_flight(context.instance),
-            {selector: selection_key(selector, *recipes, inputs) for selector in selectors},
+            {
+                selector: selection_key(selector, of.semantic_bins.recipe(), of.selected_subset.recipe(), inputs)
+                for selector, of in wanted.items()
+            },
             {selector: (store.selection_manifest(selector) or {}).get("key") for selector in selectors},
+            store.kept.pinned(),
         )
         if not decision.requests:
             return dg.SkipReason(decision.wait)
-        run_config = settings.run_config(["semantic_bins", "selected_subset"])
+        # Without a configuration: what holds is looked up when the run starts (`adg_pipeline.assets.asked`).
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
                     run_key=f"{selector}-{key}",
                     partition_key=selector,
-                    run_config=run_config,
                     tags=RESELECTION_PRIORITY,
                 )
                 for selector, key in decision.requests.items()

@@ -1,0 +1,36 @@
+"""What a run was asked for.
+
+The command line spells out every value, and says in a tag what adg.yaml gave at the time. A sensor spells out none: what
+holds is looked up when the run starts, so that nothing that was asked for while it was queued is undone. Somebody at the
+launchpad spells out what he wants otherwise: that counts as a flag does.
+"""
+
+import json
+from typing import Any
+
+import dagster as dg
+
+from adg_pipeline.lineage.in_force import settings_in_force
+from adg_pipeline.orchestration.runs import CONFIGURED_TAG
+from adg_pipeline.settings.kept import Kept, spoken, to_keep
+from adg_pipeline.settings.launchpad import SectionType, stage_config
+from adg_pipeline.store import Store
+
+
+def asked(
+    context: dg.AssetExecutionContext, store: Store, section: type[SectionType], selector: str | None = None
+) -> tuple[SectionType, Kept]:
+    """The step's configuration, and what of it is to be kept. selector: of a subset; None for what all share."""
+    name = context.op_execution_context.op.name
+    tag = context.run.tags.get(CONFIGURED_TAG)
+    if tag is not None:
+        config, said = stage_config(section, context), json.loads(tag)
+    else:
+        in_force = settings_in_force(store, selector)
+        holds: dict[str, Any] = getattr(in_force.settings, name).model_dump(mode="json")
+        run_config: Any = context.run.run_config
+        spelt_out = run_config.get("ops", {}).get(name, {}).get("config", {})
+        blank = {key: value for key, value in holds.items() if key not in spelt_out}
+        config, said = stage_config(section, context, blank), spoken(in_force.configured)
+    dumped = {f"{name}.{key}": value for key, value in config.model_dump(mode="json").items()}
+    return config, to_keep(dumped, said, name)

@@ -1,0 +1,69 @@
+"""The settings that hold now for a selector's subset: adg.yaml, what is kept from earlier runs, and flags."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adg_pipeline.settings.kept import Kept, as_override, in_words, spoken, still_held, values
+from adg_pipeline.settings.loading import Origins, Settings, load_file, override
+from adg_pipeline.store import Store
+from adg_pipeline.store.kept import SHARED
+
+DROP = "`adg run --as-configured` drops it"
+
+
+@dataclass(frozen=True)
+class InForce:
+    """settings: what holds. configured: what adg.yaml gives alone. kept: what differs from it since an earlier run."""
+
+    settings: Settings
+    configured: Settings
+    kept: Kept
+    origins: Origins
+
+    @property
+    def differences(self) -> list[str]:
+        """What is kept, one setting each, in words."""
+        return [in_words(key, one) for key, one in self.kept.items()]
+
+
+def settings_in_force(
+    store: Store, selector: str | None = None, flags: Mapping[str, str] | None = None, *, as_configured: bool = False
+) -> InForce:
+    """What holds for the selector's subset, or (None) for shards alone.
+
+    flags: ``section.key=value`` → how the user wrote it. as_configured: drop what is kept. Raises SettingsError.
+    """
+    flags = flags or {}
+    configured, of_file = load_file()
+    given = {flag.partition("=")[0] for flag in flags}
+    known = values(configured)
+    held = {} if as_configured else still_held(_recorded(store, selector), spoken(configured))
+    kept = {key: one for key, one in held.items() if key in known and one["value"] != known[key] and key not in given}
+    written = {
+        as_override(key, one): f"{key}={one['value']}, kept from an earlier run ({DROP})" for key, one in kept.items()
+    }
+    settings, origins = override(of_file, {**written, **flags})
+    return InForce(settings, configured, kept, origins)
+
+
+def kept_of_subset(store: Store, selector: str) -> Kept:
+    """What is kept for a selector's subset. Of one that was made before anything was recorded: what it was made with."""
+    recorded = store.kept.of(selector)
+    if recorded is not None:
+        return recorded
+    manifest = store.selection_manifest(selector)
+    if manifest is None:
+        return {}
+    return manifest["kept"] if "kept" in manifest else made_with(manifest)
+
+
+def made_with(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The settings that a subset was made with, as kept where adg.yaml doesn't name them."""
+    sections = {"selected_subset": manifest["config"], "semantic_bins": manifest["bins"]["recipe"]}
+    return {f"{section}.{key}": {"value": value} for section, made in sections.items() for key, value in made.items()}
+
+
+def _recorded(store: Store, selector: str | None) -> Kept:
+    shared = store.kept.of(SHARED) or {}
+    return shared if selector is None else {**kept_of_subset(store, selector), **shared}

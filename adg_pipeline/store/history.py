@@ -1,0 +1,116 @@
+"""Subsets that were replaced: each a folder named by its content, the oldest deleted first.
+
+The files are hard links where the disk has them: a published file is never written to again, only replaced.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from adg_pipeline.errors import PipelineError, StoreError
+from adg_pipeline.host.files import publish_directory
+from adg_pipeline.store.selections import content_id, read_manifest, require_files
+
+
+@dataclass(frozen=True)
+class StoredSubset:
+    """A subset that is current or was. made_at: ISO 8601, UTC."""
+
+    id: str
+    directory: Path
+    manifest: dict[str, Any]
+    made_at: str
+    current: bool
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """Its examples, best first. Raises StoreError where a file isn't what was published."""
+        require_files(self.directory, self.manifest["files_sha256"])
+        return pl.read_parquet(self.directory / "subset.parquet", glob=False)
+
+
+class SubsetHistory:
+    """The subset of one selector at hand (`current`), and those before it (folders in `directory`)."""
+
+    def __init__(self, current: Path, directory: Path) -> None:
+        self._current, self._directory = current, directory
+
+    def current(self) -> StoredSubset | None:
+        return _stored(self._current, current=True)
+
+    def all(self) -> list[StoredSubset]:
+        """The current one first, then the newest."""
+        current = self.current()
+        folders = self._directory.glob("[0-9a-f]*") if self._directory.is_dir() else ()
+        found = [stored for folder in folders if (stored := _stored(folder, current=False)) is not None]
+        before = [stored for stored in found if current is None or stored.id != current.id]
+        newest_first = sorted(before, key=lambda stored: (stored.made_at, stored.id), reverse=True)
+        return [*([current] if current is not None else []), *newest_first]
+
+    def find(self, name: str) -> StoredSubset:
+        """The subset whose name begins so; ``current`` is the one at hand. Raises PipelineError if none or several do."""
+        known = self.all()
+        found = [one for one in known if one.current and name == "current"] or [
+            one for one in known if name and one.id.startswith(name)
+        ]
+        if len(found) != 1:
+            names = ", ".join(one.id for one in (found or known)) or "none yet"
+            raise PipelineError(
+                f"{'several subsets begin' if found else 'no subset begins'} with {name!r}: {names} (`adg subset list`)"
+            )
+        return found[0]
+
+    def keep_current(self) -> None:
+        """Put the current subset beside those before it. What is damaged isn't kept."""
+        stored = self.current()
+        if stored is None or (self._directory / stored.id / "manifest.json").exists():
+            return
+        try:
+            require_files(stored.directory, stored.manifest["files_sha256"])
+        except StoreError:
+            return
+        publish_directory(self._directory / stored.id, lambda folder: _link(stored.directory, folder))
+
+    def make_current(self, stored: StoredSubset) -> None:
+        """Put a subset of the history in the current one's place, which joins the history."""
+        require_files(stored.directory, stored.manifest["files_sha256"])
+        if not stored.current:
+            self.keep_current()
+            publish_directory(self._current, lambda folder: _link(stored.directory, folder))
+
+    def prune(self, limit: int) -> None:
+        """Delete all but the newest `limit` of those before the current one."""
+        for old in [one for one in self.all() if not one.current][limit:]:
+            (old.directory / "manifest.json").unlink()  # a folder without one counts as deleted, should this be killed
+            shutil.rmtree(old.directory)
+
+
+def _stored(directory: Path, *, current: bool) -> StoredSubset | None:
+    manifest = read_manifest(directory)
+    if manifest is None:
+        return None
+    # Subsets that were made before the manifest told its time.
+    written = datetime.fromtimestamp((directory / "manifest.json").stat().st_mtime, UTC)
+    made_at = manifest.get("made_at") or written.isoformat(timespec="seconds")
+    return StoredSubset(content_id(manifest), directory, manifest, made_at, current)
+
+
+def _link(source: Path, target: Path) -> None:
+    for file in source.iterdir():
+        try:
+            os.link(file, target / file.name)
+        except OSError:  # another disk, or one without hard links
+            shutil.copy2(file, target / file.name)
+
+
+def difference(a: Sequence[str], b: Sequence[str]) -> tuple[set[str], set[str], float]:
+    """Added and removed ids from `a` to `b`, and their overlap: Jaccard's index, 1 for equal sets."""
+    before, after = set(a), set(b)
+    both = before | after
+    return after - before, before - after, len(before & after) / len(both) if both else 1.0
