@@ -112,7 +112,7 @@ def _pinned(
 ) -> dg.MaterializeResult | None:
     """The subset at hand if somebody restored it: then no sensor replaces it."""
     manifest = store.selection_manifest(selector)
-    if manifest is None or selector not in store.kept.pinned():
+    if manifest is None or not store.is_pinned(selector):
         return None
     context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
     return _result(store, selector, manifest, config)

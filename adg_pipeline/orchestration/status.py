@@ -1,29 +1,43 @@
-"""The state of every shard in rows, for `adg status`."""
+"""The state of shards, subsets and checkpoints in rows, for `adg status`."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 
 from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
-from adg_pipeline.lineage.states import ShardState, shard_states
+from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
 from adg_pipeline.orchestration.runs import shards_in_flight
-from adg_pipeline.settings.loading import Settings
+from adg_pipeline.orchestration.subset_status import checkpoint_row, subset_row
 from adg_pipeline.store import Store
 
 
 def pool_status(
-    store: Store, settings: Settings, instance: dg.DagsterInstance, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """One row per shard: state, rows per asset, why it isn't current, and the command that mends it."""
+    store: Store, flags: Mapping[str, str], instance: dg.DagsterInstance, say: Callable[[str], None]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of shards, subsets and checkpoints: state, counts, why it isn't current, and the command that mends it.
+
+    flags: settings to look with, as for `adg_pipeline.lineage.in_force.settings_in_force`.
+    """
+    shared = settings_in_force(store, flags=flags)
     listing = list_shards(store.pool_dir)
     for problem in listing.problems:
         say(f"warning: {problem}")
     running = shards_in_flight(instance)
-    states = shard_states(store, listing, wanted_recipes(settings), look_at_tables=True)
-    return [_row(state, running) for state in states.values()]
+    states = shard_states(store, listing, wanted_recipes(shared.settings), look_at_tables=True)
+    inputs = selection_inputs(store, [shard for shard, state in states.items() if not state.damages])
+    made = {path.name for kind in ("selections", "checkpoints") for path in (store.root / kind).glob("[!.]*")}
+    wanted = set(shared.settings.sensors.selectors) if states else set()
+    in_force = {selector: settings_in_force(store, selector, flags) for selector in sorted(made | wanted)}
+    checkpoints = (checkpoint_row(store, selector, of) for selector, of in in_force.items())
+    return {
+        "shards": [_row(state, running) for state in states.values()],
+        "subsets": [subset_row(store, selector, of, inputs) for selector, of in in_force.items()],
+        "checkpoints": [row for row in checkpoints if row is not None],
+    }
 
 
 def _row(state: ShardState, running: set[str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The files are hard links where the disk has them: a published file is never writ
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from adg_pipeline.errors import PipelineError, StoreError
+from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.store.selections import content_id, read_manifest, require_files
 
@@ -29,9 +28,16 @@ class StoredSubset:
     current: bool
 
     @property
-    def rows(self) -> pl.DataFrame:
-        """Its examples, best first. Raises StoreError where a file isn't what was published."""
+    def selector(self) -> str:
+        return str(self.manifest["selector"])
+
+    def require(self) -> None:
+        """Raise StoreError, naming the file, where one isn't what was published."""
         require_files(self.directory, self.manifest["files_sha256"])
+
+    def rows(self) -> pl.DataFrame:
+        """Its examples, best first. Raises StoreError where it is damaged."""
+        self.require()
         return pl.read_parquet(self.directory / "subset.parquet", glob=False)
 
 
@@ -53,33 +59,20 @@ class SubsetHistory:
         newest_first = sorted(before, key=lambda stored: (stored.made_at, stored.id), reverse=True)
         return [*([current] if current is not None else []), *newest_first]
 
-    def find(self, name: str) -> StoredSubset:
-        """The subset whose name begins so; ``current`` is the one at hand. Raises PipelineError if none or several do."""
-        known = self.all()
-        found = [one for one in known if one.current and name == "current"] or [
-            one for one in known if name and one.id.startswith(name)
-        ]
-        if len(found) != 1:
-            names = ", ".join(one.id for one in (found or known)) or "none yet"
-            raise PipelineError(
-                f"{'several subsets begin' if found else 'no subset begins'} with {name!r}: {names} (`adg subset list`)"
-            )
-        return found[0]
-
     def keep_current(self) -> None:
         """Put the current subset beside those before it. What is damaged isn't kept."""
         stored = self.current()
         if stored is None or (self._directory / stored.id / "manifest.json").exists():
             return
         try:
-            require_files(stored.directory, stored.manifest["files_sha256"])
+            stored.require()
         except StoreError:
             return
         publish_directory(self._directory / stored.id, lambda folder: _link(stored.directory, folder))
 
     def make_current(self, stored: StoredSubset) -> None:
         """Put a subset of the history in the current one's place, which joins the history."""
-        require_files(stored.directory, stored.manifest["files_sha256"])
+        stored.require()
         if not stored.current:
             self.keep_current()
             publish_directory(self._current, lambda folder: _link(stored.directory, folder))
@@ -107,10 +100,3 @@ def _link(source: Path, target: Path) -> None:
             os.link(file, target / file.name)
         except OSError:  # another disk, or one without hard links
             shutil.copy2(file, target / file.name)
-
-
-def difference(a: Sequence[str], b: Sequence[str]) -> tuple[set[str], set[str], float]:
-    """Added and removed ids from `a` to `b`, and their overlap: Jaccard's index, 1 for equal sets."""
-    before, after = set(a), set(b)
-    both = before | after
-    return after - before, before - after, len(before & after) / len(both) if both else 1.0

@@ -38,7 +38,7 @@ class KeptSettings:
         self._change(change)
 
     def pinned(self) -> Mapping[str, str]:
-        """Selectors whose restored subset stays until it is asked for anew, with that subset's name."""
+        """Selectors of which a subset was restored, with that subset's name (see `Store.is_pinned`)."""
         pinned: Mapping[str, str] = self._read()["pinned"]
         return pinned
 

@@ -160,6 +160,12 @@ class Store(dg.ConfigurableResource):
         self.kept.keep(selector, ["selected_subset"], kept)
         self.kept.unpin(selector)
 
+    def is_pinned(self, selector: str) -> bool:
+        """Whether the subset at hand was restored: it then stays until somebody asks for it anew."""
+        pinned = self.kept.pinned().get(selector)
+        current = self.subset_history(selector).current() if pinned else None
+        return current is not None and current.id == pinned
+
     @property
     def kept(self) -> KeptSettings:
         return KeptSettings(self.root / "kept_settings.json")

@@ -95,7 +95,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
                 for selector, of in wanted.items()
             },
             {selector: (store.selection_manifest(selector) or {}).get("key") for selector in selectors},
-            store.kept.pinned(),
+            [selector for selector in selectors if store.is_pinned(selector)],
         )
         if not decision.requests:
             return dg.SkipReason(decision.wait)

@@ -1,0 +1,130 @@
+"""Subsets and checkpoints in rows, for `adg status`: what they are of, whether that is current, and the mend."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adg_pipeline.errors import StoreError
+from adg_pipeline.lineage.in_force import InForce
+from adg_pipeline.lineage.states import SelectionInputs, selection_key
+from adg_pipeline.resources.trainer.examples import subset_fingerprint
+from adg_pipeline.resources.trainer.job import MANIFEST
+from adg_pipeline.settings.sections import Section
+from adg_pipeline.store import Store
+from adg_pipeline.store.history import StoredSubset
+from adg_pipeline.store.selections import content_id
+
+
+def subset_row(store: Store, selector: str, in_force: InForce, inputs: SelectionInputs) -> dict[str, Any]:
+    """The selector's subset: name, state, size, budget, when made, what is kept, why it isn't current, the mend.
+
+    state: current, stale, missing, damaged, or pinned: restored, so that only `adg run` renews it.
+    """
+    row = {"selector": selector, "subset": None, "state": "missing", "examples": None, "budget": None, "made": None}
+    run = f"`{_run(selector)}`"
+    try:
+        stored = store.subset_history(selector).current()
+    except StoreError as error:
+        mend = f"`rm -r {shlex.join(map(str, error.delete))} && {_run(selector)}`"
+        return {**row, "state": "damaged", "kept": {}, "why": str(error), "mend": mend}
+    if stored is None:
+        return {**row, "kept": {}, "why": "not made yet", "mend": run}
+    why = "; ".join(_why_stale(stored.manifest, in_force, inputs))
+    pinned = store.is_pinned(selector)
+    if pinned:
+        why = f"restored: it stays until `adg run` is called{f'; {why}' if why else ''}"
+    return {
+        "selector": selector,
+        "subset": stored.id,
+        "state": "pinned" if pinned else "stale" if why else "current",
+        "examples": stored.manifest["counts"]["selected"],
+        "budget": stored.manifest["config"]["budget"],
+        "made": stored.made_at,
+        "kept": {key: one for key, one in in_force.kept.items() if key.startswith("selected_subset.")},
+        "why": why,
+        "mend": run if why else "",
+    }
+
+
+def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInputs) -> Iterator[str]:
+    settings = in_force.settings
+    sections: dict[str, tuple[Mapping[str, Any], Section]] = {
+        "selected_subset": (made["config"], settings.selected_subset),
+        "semantic_bins": (made["bins"]["recipe"], settings.semantic_bins),
+    }
+    key = selection_key(made["selector"], settings.semantic_bins.recipe(), settings.selected_subset.recipe(), inputs)
+    if key == made["key"]:
+        return
+    for name, (before, section) in sections.items():
+        yield from _changes(name, before, section)
+    shards, now = made["shards"], inputs.scores
+    yield from (
+        f"{len(names):,} shards {what}, such as {min(names)}"
+        for what, names in {
+            "came": set(now) - set(shards),
+            "went": set(shards) - set(now),
+            "were scored anew": {s for s in now if s in shards and shards[s]["divergence_scores"] != now[s]},
+            "were embedded anew": {
+                s for s in now if s in shards and shards[s]["instruction_embeddings"] != inputs.instructions[s]
+            },
+        }.items()
+        if names
+    )
+
+
+def checkpoint_row(store: Store, selector: str, in_force: InForce) -> dict[str, Any] | None:
+    """The selector's checkpoint: the subset it is of, state, size, when made, why it isn't current, the mend.
+
+    state: current, stale (other settings), or of another subset than the one at hand. None where there is none.
+    """
+    path = store.checkpoint_dir(selector) / MANIFEST
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged ({error}). Delete {path.parent}, then train again", [path.parent]) from error
+    job = made["job"]
+    selection = job["provenance"].get("selection")
+    of = content_id(selection) if selection else None
+    stored = store.subset_history(selector).current()
+    state, why = (
+        "current",
+        "; ".join(_changes("finetuned_checkpoint", job["config"], in_force.settings.finetuned_checkpoint)),
+    )
+    if why:
+        state = "stale"
+    if stored is None or not _trained_on(stored, of, job["subset_fingerprint"]):
+        state, why = (
+            "other subset",
+            f"trained on {of or 'another subset'}, at hand is {stored.id if stored else 'none'}",
+        )
+    return {
+        "selector": selector,
+        "subset": of,
+        "state": state,
+        "examples": made["examples"],
+        "made": made["finished_at"],
+        "why": why,
+        "mend": f"`{_run(selector)} --train`" if why else "",
+    }
+
+
+def _trained_on(stored: StoredSubset, of: str | None, fingerprint: str) -> bool:
+    """Another content may still be the same to a training: a shard that was renamed, say."""
+    return stored.id == of or subset_fingerprint(stored.directory / "subset.parquet") == fingerprint
+
+
+def _changes(name: str, made: Mapping[str, Any], section: Section) -> Iterator[str]:
+    """What a section's settings would do otherwise than when something was made: ``budget 40 → 100``."""
+    fields = type(section).model_fields
+    before = type(section).model_validate({key: value for key, value in made.items() if key in fields}).recipe()
+    now = section.recipe()
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            yield f"{name}.{key} {before.get(key)} → {now.get(key)}"
+
+
+def _run(selector: str) -> str:
+    return "adg run" if selector == "adg" else f"adg run --selector {selector}"
