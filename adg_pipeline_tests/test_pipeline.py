@@ -99,7 +99,7 @@ def test_a_bad_file_is_put_aside_by_name_and_the_others_go_on(bench: Workbench) 
     manifest = bench.store.selection_manifest("adg")
     assert manifest is not None
     assert "bad.jsonl" in manifest["shards_left_out"]["bad"]
-    rows = {row["shard"]: row for row in bench.adg("status", "--json").json}
+    rows = {row["shard"]: row for row in bench.adg("status", "--json").json["shards"]}
     assert rows["bad"]["state"] == "quarantined"
     assert rows["good"]["state"] == "current"
 

@@ -45,7 +45,7 @@ def test_a_truncated_table_is_named_and_made_again_once_deleted(
     assert "Traceback" not in failed.err
     assert good_files(damaged) == before
 
-    rows = {row["shard"]: row for row in damaged.adg("status", "--json").json}
+    rows = {row["shard"]: row for row in damaged.adg("status", "--json").json["shards"]}
     assert (rows["a"]["state"], rows["b"]["state"]) == ("current", "damaged")
     assert str(path) in rows["b"]["why"]
     assert rows["b"]["mend"] == f"`rm -r {shlex.quote(str(path))} && adg run`"
@@ -64,7 +64,7 @@ def test_other_shards_are_computed_beside_a_damaged_one(damaged: Workbench) -> N
     assert done.code == 1
     assert done.json["shards_computed"] == ["c"]
     assert done.json["selected"] == {}
-    rows = {row["shard"]: row["state"] for row in damaged.adg("status", "--json").json}
+    rows = {row["shard"]: row["state"] for row in damaged.adg("status", "--json").json["shards"]}
     assert rows == {"a": "current", "b": "damaged", "c": "current"}
 
 
@@ -100,7 +100,7 @@ def test_a_damaged_vector_table_is_named_and_made_again_once_deleted(
     assert "Traceback" not in failed.err
     assert good_files(damaged) == before
 
-    rows = damaged.adg("status", "--json").json
+    rows = damaged.adg("status", "--json").json["shards"]
     assert {row["state"] for row in rows} == {"damaged"}
     assert {row["mend"].startswith(f"`rm -r {path} ") for row in rows} == {True}
 
@@ -143,7 +143,7 @@ def test_a_damaged_record_of_vectors_costs_only_its_shard(damaged: Workbench, fi
     failed = damaged.adg("run")
     assert failed.code == 1
     assert f"{stamp}: damaged" in failed.err
-    assert {row["shard"]: row["state"] for row in damaged.adg("status", "--json").json} == {
+    assert {row["shard"]: row["state"] for row in damaged.adg("status", "--json").json["shards"]} == {
         "a": "current",
         "b": "damaged",
     }

@@ -37,7 +37,7 @@ def test_a_full_disk_at_any_stage_is_named_and_the_same_command_goes_on(
     disk.free()
     assert bench.adg("run").code == 0
     assert bench.subset() == finished.subset()
-    assert {row["state"] for row in bench.adg("status", "--json").json} == {"current"}
+    assert {row["state"] for row in bench.adg("status", "--json").json["shards"]} == {"current"}
 
 
 def test_answers_that_were_had_before_the_disk_filled_are_not_paid_twice(disk: SmallDisk, finished: Workbench) -> None:
@@ -151,7 +151,7 @@ def test_a_read_only_disk_is_named_and_can_still_be_looked_at(disk: SmallDisk, f
     assert "can't be written (Read-only file system)" in failed.err
     assert "make it writable, then run again" in failed.err
     assert "Traceback" not in failed.err
-    assert {row["shard"]: row["state"] for row in bench.adg("status", "--json").json} == {
+    assert {row["shard"]: row["state"] for row in bench.adg("status", "--json").json["shards"]} == {
         "a": "current",
         "b": "missing",
     }

@@ -200,7 +200,7 @@ def test_more_overflowing_vectors_than_the_stated_share_fail_the_shard_naming_sh
         assert "3 of 20 examples have vectors that are NaN or infinite" in failed.err
         assert "more than embeddings.max_failed_share = 0.1 allows; the first is row-03" in failed.err
         assert "Traceback" not in failed.err
-        (row,) = bench.adg("status", "--json").json
+        (row,) = bench.adg("status", "--json").json["shards"]
         assert row["state"] == "quarantined"
         assert "embeddings.max_failed_share" in row["why"]
 
