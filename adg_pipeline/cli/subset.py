@@ -28,6 +28,7 @@ def subset_list(selector: str | None, as_json: bool) -> None:
     from adg_pipeline.settings.kept import in_words
 
     store = open_store()
+    store.require_pool()
     rows = []
     for one in all_subsets(store, selector):
         state = "before" if not one.current else "pinned" if store.is_pinned(one.selector) else "current"
@@ -59,6 +60,7 @@ def subset_diff(a: str, b: str, as_json: bool) -> None:
     from adg_pipeline.lineage.subsets import compare, find_subset
 
     store = open_store()
+    store.require_pool()
     before, after = find_subset(store, a), find_subset(store, b)
     found = compare(before, after)
     ends = {side: {"selector": one.selector, "subset": one.id} for side, one in (("a", before), ("b", after))}
@@ -91,6 +93,7 @@ def subset_restore(name: str, selector: str | None, as_json: bool) -> None:
     from adg_pipeline.lineage.subsets import find_subset, restore
 
     store = open_store()
+    store.require_pool()
     found = find_subset(store, name, selector)
     restore(store, found)
     row = {"selector": found.selector, "subset": found.id, "path": str(store.selection_dir(found.selector))}

@@ -39,6 +39,9 @@ LOOKING = [
     ["pool", "list"],
     ["explain", "an-id"],
     EXPORT,
+    ["subset", "list"],
+    ["subset", "diff", "adg", "random"],
+    ["subset", "restore", "adg"],
     ["run"],
     ["run", "--retry"],
 ]
@@ -77,7 +80,7 @@ def test_a_run_that_settings_forbid_leaves_no_instance(call: Call, tmp_path: Pat
 
 def test_status_before_the_first_run_makes_no_instance(bench: Workbench) -> None:
     bench.add("a", records(2))
-    assert [row["state"] for row in bench.adg("status", "--json").json] == ["missing"]
+    assert [row["state"] for row in bench.adg("status", "--json").json["shards"]] == ["missing"]
     assert not (bench.folder / "dagster").exists()
 
 

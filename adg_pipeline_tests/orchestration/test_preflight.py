@@ -9,7 +9,7 @@ from adg_pipeline.host.gpu_devices import Gpu
 from adg_pipeline.lineage.states import AssetState, ShardState
 from adg_pipeline.orchestration import preflight
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
-from adg_pipeline.settings.loading import load_with_origins
+from adg_pipeline.settings.loading import load_file, override
 from adg_pipeline_tests.workbench import Workbench, records
 
 
@@ -106,7 +106,7 @@ def test_what_is_computed_already_needs_no_engine(
     shard = ShardState("a", {asset: AssetState(state) for asset, state in states.items()})
     monkeypatch.setattr(preflight, "shard_states", lambda *_: {"a": shard})
     overrides = {"embeddings.device=cuda": "--set embeddings.device=cuda"}
-    settings, origins = load_with_origins(bench.folder / "adg.yaml", overrides)
+    settings, origins = override(load_file(bench.folder / "adg.yaml")[1], overrides)
     faults = preflight.preflight_faults(settings, origins, bench.store, print)
     assert [fault.split(": ")[1] for fault in faults] == (["embeddings.device"] if refused else [])
 
@@ -115,4 +115,4 @@ def test_status_says_what_a_run_would_refuse(bench: Workbench, machine: Machine)
     bench.add("a", records(1))
     told = bench.adg("status", "--json", "--set", "embeddings.device=cuda")
     assert "warning: `adg run` would stop here: --set embeddings.device=cuda: embeddings.device: cuda is" in told.err
-    assert [row["shard"] for row in told.json] == ["a"]
+    assert [row["shard"] for row in told.json["shards"]] == ["a"]
