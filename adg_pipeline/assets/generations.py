@@ -1,5 +1,8 @@
 """generations: K stochastic answers of the backbone per instruction."""
 
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 import pyarrow as pa
@@ -7,13 +10,16 @@ import pyarrow as pa
 from adg_pipeline import report
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
 from adg_pipeline.errors import ShardFault
+from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, generations_recipe
+from adg_pipeline.lineage.states import answers_elsewhere
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.factories import GeneratorFactory
-from adg_pipeline.resources.generators.base import Generator
+from adg_pipeline.resources.generators.base import Answer, Generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
+from adg_pipeline.resources.generators.paid import find_answers, request_ids, without
 from adg_pipeline.resources.generators.shard import TooManyFailures, generate_shard
 from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
 from adg_pipeline.settings.sections import GenerationConfig
@@ -23,7 +29,8 @@ from adg_pipeline.store.provenance import Provenance, make_provenance
 DESCRIPTION = """K answers per instruction, drawn hot from the backbone that is to be tuned.
 
 A prompt past the context is recorded as such, never cut. Finished answers are kept as they come: a crash costs at most
-the batch in flight, and more samples per instruction (K) cost only the new ones.
+the batch in flight, and more samples per instruction (K) cost only the new ones. Answers follow their questions: a file
+that is renamed or split otherwise keeps them.
 """
 
 
@@ -50,8 +57,10 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
         def plan(shard: str) -> ShardTask:
             return ShardTask(shard, recipe, {"raw_pool": store.required_provenance("raw_pool", shard).content})
 
+        paid = PaidElsewhere(store)
+
         def compute(task: ShardTask) -> Provenance:
-            return _generate(context, store, opened(), config, task)
+            return _generate(context, store, opened(), config, task, paid)
 
         with OpenedOnce[Generator](lambda: generators.open(config)) as opened:
             materialize_shards(context, store, plan, compute, lambda stored: report.generations(store, stored))
@@ -59,8 +68,35 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
     return generations
 
 
+class PaidElsewhere:
+    """Answers that follow their questions into another shard. What to look through is found at the first need."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._files: list[Path] | None = None
+
+    def find(self, requests: Collection[str]) -> Mapping[str, Answer]:
+        while True:
+            try:
+                return find_answers(self._places(), requests)
+            except FileNotFoundError:
+                continue  # it has just been moved to what is kept
+
+    def _places(self) -> Iterator[Path]:
+        """What is kept comes last: what a shard loses in this moment is there before the shard has lost it."""
+        if self._files is None:
+            self._files = answers_elsewhere(self._store, list_shards(self._store.pool_dir))
+        yield from (path for path in self._files if path.exists())
+        yield from self._store.kept_answers.files()
+
+
 def _generate(
-    context: dg.AssetExecutionContext, store: Store, generator: Generator, config: GenerationConfig, task: ShardTask
+    context: dg.AssetExecutionContext,
+    store: Store,
+    generator: Generator,
+    config: GenerationConfig,
+    task: ShardTask,
+    elsewhere: PaidElsewhere,
 ) -> Provenance:
     shard = task.shard
     paid = store.read_table("generations", shard) if shard in store.shards("generations") else None
@@ -72,6 +108,7 @@ def _generate(
                 config,
                 journal,
                 paid,
+                elsewhere.find,
                 ProgressLog(context.log.info, f"generations {shard}", "answers"),
             )
         except TooManyFailures as error:
@@ -85,8 +122,15 @@ def _generate(
         provenance = make_provenance(
             task.recipe, shard, task.inputs, table.num_rows, content=_content(table), facts=facts
         )  # fmt: skip
+        requests = request_ids(table)
+        if paid is not None and (gone := without(paid, requests)).num_rows:
+            store.kept_answers.put(shard, gone)
         store.write_table(table, provenance)
-        journal.discard()  # only now: until the table is in place the journal is the record of what was paid for
+        # Only now: until the table is in place the journal is the record of what was paid for.
+        if journal.request_ids <= requests:
+            journal.discard()
+        else:
+            store.kept_answers.take(journal.path)
     return provenance
 
 

@@ -6,7 +6,7 @@ from adg_pipeline import report
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
 from adg_pipeline.formats.convert import ConversionSummary, PoolFileChanged, convert
 from adg_pipeline.formats.origins import origin_facts
-from adg_pipeline.formats.shards import file_version, list_shards
+from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, raw_pool_recipe
 from adg_pipeline.orchestration.compute import SHARD_RETRIES
 from adg_pipeline.orchestration.partitions import pool_shards
@@ -44,7 +44,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
 
         def plan(shard: str) -> ShardTask:
             file = listing.shards.get(shard)
-            return ShardTask(shard, recipe, {"file": "missing" if file is None else file_version(file)})
+            return ShardTask(shard, recipe, {"file": "missing" if file is None else store.file_version(shard, file)})
 
         def compute(task: ShardTask) -> Provenance:
             file = listing.shards.get(task.shard)

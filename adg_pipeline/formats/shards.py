@@ -97,13 +97,7 @@ def list_shards(pool_dir: Path) -> PoolListing:
     """
     claims: dict[str, list[ShardFile]] = defaultdict(list)
     problems: list[str] = []
-    try:
-        inside = pool_dir.resolve(strict=True)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"there is no pool directory {pool_dir}: add files with `adg pool add FILE`, or name another data directory "
-            "with ADG_DATA_DIR"
-        ) from error
+    inside = pool_dir.resolve(strict=True)
     with os.scandir(pool_dir) as entries:
         names = sorted(entry.name for entry in entries)
     seen: set[str] = set()

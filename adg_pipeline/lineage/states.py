@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adg_pipeline.errors import StoreError
-from adg_pipeline.formats.shards import PoolListing, file_version
+from adg_pipeline.formats.shards import PoolListing
+from adg_pipeline.progress import Progress
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance, Recipe, differences, digest
 from adg_pipeline.store.quarantine import PutAside
@@ -84,18 +85,26 @@ class ShardState:
 
 
 def shard_states(
-    store: Store, listing: PoolListing, wanted: Mapping[str, Recipe], *, look_at_tables: bool = False
+    store: Store,
+    listing: PoolListing,
+    wanted: Mapping[str, Recipe],
+    *,
+    look_at_tables: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, ShardState]:
     """States of all shards of the pool directory, by key, sorted.
 
     look_at_tables: also look at every file of the vector tables, which a sensor needn't do at each look.
+    progress: called with (shards looked at, shards in all). A look takes long where many files were copied or touched, once.
     """
     put_aside = store.quarantine.all()
     tables = {table: store.vectors.damage(table) for table in TABLES} if look_at_tables else {}
     damaged = {table: error for table, error in tables.items() if error is not None}
     states = {}
-    for shard, file in sorted(listing.shards.items()):
-        version = file_version(file)
+    for done, (shard, file) in enumerate(sorted(listing.shards.items())):
+        if progress is not None:
+            progress(done, len(listing.shards))
+        version = store.file_version(shard, file)
         record = put_aside.get(shard)
         if record is not None and _has_new_chance(record, version, wanted):
             record = None
@@ -138,6 +147,28 @@ def _asset_state(
     if upstream is not None and upstream.state != "current":
         return AssetState("stale", f"{source} is {upstream.state}", stored.rows, upstream.recipe_changed)
     return AssetState("current", rows=stored.rows)
+
+
+def answers_elsewhere(store: Store, listing: PoolListing) -> list[Path]:
+    """Tables and journals whose answers are about to lose their place: of shards whose file is gone or has changed.
+
+    With `Store.kept_answers` they are all places from which answers may follow a file that was renamed, split or edited.
+    """
+    with_answers = {*store.shards("generations"), *store.unfinished()}
+    behind = [shard for shard in sorted(with_answers) if not _answers_stay(store, shard, listing)]
+    places = (path for shard in behind for path in (store.table_path("generations", shard), store.journal_path(shard)))
+    return [path for path in places if path.exists()]
+
+
+def _answers_stay(store: Store, shard: str, listing: PoolListing) -> bool:
+    file = listing.shards.get(shard)
+    try:
+        raw, generated = store.provenance("raw_pool", shard), store.provenance("generations", shard)
+    except StoreError:
+        return False
+    if file is None or raw is None or generated is None:
+        return False
+    return raw.inputs["file"] == store.file_version(shard, file) and generated.inputs["raw_pool"] == raw.content
 
 
 @dataclass(frozen=True)

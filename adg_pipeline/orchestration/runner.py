@@ -24,6 +24,7 @@ from adg_pipeline.orchestration.runs import (
     removal_config,
     shards_in_flight,
 )
+from adg_pipeline.progress import ProgressLog
 from adg_pipeline.settings.budget import budget_fault, count_different, is_asked_for
 from adg_pipeline.settings.kept import Kept, spoken, to_keep, values
 from adg_pipeline.settings.loading import Origins, Settings
@@ -69,7 +70,9 @@ class Runner:
         listing = pool_to_run(self.store)
         for problem in listing.problems:
             self._say(f"warning: {problem}")
-        return shard_states(self.store, listing, wanted_recipes(self.settings), look_at_tables=True)
+        progress = ProgressLog(self._say, "looking at the pool", "shards")
+        wanted = wanted_recipes(self.settings)
+        return shard_states(self.store, listing, wanted, look_at_tables=True, progress=progress)
 
     def register(self, shards: Sequence[str]) -> None:
         """Make partitions of new shards, in the order of their keys."""

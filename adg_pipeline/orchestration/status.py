@@ -12,6 +12,7 @@ from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
 from adg_pipeline.orchestration.runs import shards_in_flight
 from adg_pipeline.orchestration.subset_status import checkpoint_row, subset_row
+from adg_pipeline.progress import ProgressLog
 from adg_pipeline.store import Store
 
 
@@ -27,7 +28,8 @@ def pool_status(
     for problem in listing.problems:
         say(f"warning: {problem}")
     running = shards_in_flight(instance)
-    states = shard_states(store, listing, wanted_recipes(shared.settings), look_at_tables=True)
+    progress = ProgressLog(say, "looking at the pool", "shards")
+    states = shard_states(store, listing, wanted_recipes(shared.settings), look_at_tables=True, progress=progress)
     inputs = selection_inputs(store, [shard for shard, state in states.items() if not state.damages])
     made = {path.name for kind in ("selections", "checkpoints") for path in (store.root / kind).glob("[!.]*")}
     wanted = set(shared.settings.sensors.selectors) if states else set()

@@ -13,15 +13,18 @@ import pyarrow as pa
 from pydantic import Field
 
 from adg_pipeline.errors import StoreError
+from adg_pipeline.formats.shards import ShardFile
 from adg_pipeline.host.files import locked
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.store import tables
 from adg_pipeline.store.history import SubsetHistory
 from adg_pipeline.store.kept import KeptSettings
+from adg_pipeline.store.kept_answers import KeptAnswers
 from adg_pipeline.store.provenance import Provenance
 from adg_pipeline.store.quarantine import Quarantine
 from adg_pipeline.store.selections import BinStore, read_manifest, require_files
 from adg_pipeline.store.vectors import TABLES, VectorTables
+from adg_pipeline.store.versions import known_version
 
 DATA_DIR_VARIABLE = "ADG_DATA_DIR"
 DEFAULT_DATA_DIR = "data"
@@ -76,6 +79,14 @@ class Store(dg.ConfigurableResource):
         read = self.provenance("raw_pool", shard)
         return "missing" if read is None else read.inputs["file"]
 
+    def file_version(self, shard: str, file: ShardFile) -> str:
+        """Tells one content of a pool file from another, reading it only where its time changed (`store.versions`)."""
+        try:
+            stored = self.provenance("raw_pool", shard)
+        except StoreError:
+            stored = None
+        return known_version(file, stored, self.root / "raw_pool" / "versions" / shard)
+
     # Tables with one Parquet file per shard.
 
     def table_path(self, asset: str, shard: str) -> Path:
@@ -87,6 +98,15 @@ class Store(dg.ConfigurableResource):
     def journal_path(self, shard: str) -> Path:
         """Answers of a shard that is still being generated."""
         return self.root / "generations" / "unfinished" / f"{shard}.jsonl"
+
+    def unfinished(self) -> list[str]:
+        """Shards with answers that are in no table yet, sorted."""
+        return sorted(path.stem for path in self.journal_path("x").parent.glob("*.jsonl"))
+
+    @property
+    def kept_answers(self) -> KeptAnswers:
+        """Answers that no shard holds any more."""
+        return KeptAnswers(self.root / "generations" / "kept")
 
     def write_table(self, table: pa.Table, provenance: Provenance) -> None:
         tables.write_table(self.table_path(provenance.asset, provenance.shard), table, provenance)
@@ -120,14 +140,18 @@ class Store(dg.ConfigurableResource):
         return {shard for asset in (*SHARD_TABLES, *TABLES) for shard in self.shards(asset)}
 
     def remove_shard(self, shard: str) -> None:
-        """Remove every trace of a shard: tables, rejects, unfinished answers, vectors.
+        """Remove every trace of a shard, but for its answers: they were paid for, and are kept a while.
 
         Waits for whoever computes one of them just now, who would otherwise leave a table of a shard that is gone.
         """
         for asset in SHARD_TABLES:
             with self.shard_lock(asset, shard):
-                self.table_path(asset, shard).unlink(missing_ok=True)
-        for path in (self.rejects_path(shard), self.journal_path(shard)):
+                if asset == "generations":
+                    self.kept_answers.take(self.table_path(asset, shard))
+                    self.kept_answers.take(self.journal_path(shard))
+                else:
+                    self.table_path(asset, shard).unlink(missing_ok=True)
+        for path in (self.rejects_path(shard), self.root / "raw_pool" / "versions" / shard):
             path.unlink(missing_ok=True)
         for table in TABLES:
             with self.shard_lock(table, shard):

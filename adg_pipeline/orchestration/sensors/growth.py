@@ -135,6 +135,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             settings = settings_in_force(store).settings
             # A listing that fails raises: it is not an empty pool.
             listing = list_shards(store.pool_dir)
+            # Files that were copied or touched are hashed, once: after a look that Dagster stops the next one goes on.
             wanted = wanted_recipes(settings)
             states = shard_states(store, listing, wanted)
         except (PipelineError, OSError, ValueError) as error:
@@ -155,7 +156,8 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
         for shard in decision.give_up:
             asset = next(name for name, state in states[shard].assets.items() if state.state != "current")
             reason = f"{MAX_ATTEMPTS} runs failed; read the last one's log, then run `adg run --retry`"
-            store.quarantine.put(asset, shard, reason, decision.memory[shard].version, wanted[asset].id)
+            version = store.file_version(shard, listing.shards[shard])
+            store.quarantine.put(asset, shard, reason, version, wanted[asset].id)
         run_config = settings.run_config(SHARD_ASSETS)
         ordered = [*registered, *decision.add]
         requests = [

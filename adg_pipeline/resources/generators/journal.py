@@ -45,6 +45,10 @@ class AnswerJournal:
     def __len__(self) -> int:
         return len(self._answers)
 
+    @property
+    def request_ids(self) -> set[str]:
+        return set(self._answers)
+
     def get(self, request_id: str) -> Answer | None:
         """The answer to a request, None if it isn't here."""
         return self._answers.get(request_id)
@@ -79,20 +83,32 @@ class AnswerJournal:
         return self._file
 
     def _read(self) -> int:
-        """Read all whole lines; return where the last of them ends. What follows was torn off by a crash."""
-        end = 0
-        with self.path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    logger.warning("%s: line %d was cut off by a crash; its request is asked again", self.path, number)
-                    break
-                end += len(line)
-                try:
-                    name, answer = _parse(line)
-                    self._answers[name] = answer
-                except (ValueError, KeyError, TypeError):
-                    logger.warning("%s: line %d is damaged; its request is asked again", self.path, number)
+        """Read all whole lines; return where the last of them ends."""
+        self._answers, end = _read(self.path)
         return end
+
+
+def read_journal(path: Path) -> dict[str, Answer]:
+    """The answers of a journal that is perhaps being written to by somebody else, by request id."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Answer], int]:
+    """All whole lines, and where the last of them ends. What follows was torn off by a crash."""
+    answers: dict[str, Answer] = {}
+    end = 0
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.endswith(b"\n"):
+                logger.warning("%s: line %d was cut off by a crash; its request is asked again", path, number)
+                break
+            end += len(line)
+            try:
+                name, answer = _parse(line)
+                answers[name] = answer
+            except (ValueError, KeyError, TypeError):
+                logger.warning("%s: line %d is damaged; its request is asked again", path, number)
+    return answers, end
 
 
 def _parse(line: bytes) -> tuple[str, Answer]:

@@ -1,7 +1,7 @@
 """The answers of one shard: K per instruction, none of them paid for twice."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
 from adg_pipeline.resources.generators.endings import ending
 from adg_pipeline.resources.generators.journal import AnswerJournal
+from adg_pipeline.resources.generators.paid import answers_of
 from adg_pipeline.resources.generators.schema import FAILED, GENERATIONS_SCHEMA, OK, PROMPT_TOO_LONG
 from adg_pipeline.settings.sections import GenerationConfig
 
@@ -68,6 +69,7 @@ def generate_shard(
     config: GenerationConfig,
     journal: AnswerJournal,
     previous: pa.Table | None = None,
+    elsewhere: Callable[[Collection[str]], Mapping[str, Answer]] = lambda requests: {},
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[pa.Table, GenerationCounts]:
     """Sample K answers for each instruction of a shard.
@@ -78,6 +80,7 @@ def generate_shard(
         journal: an open journal; every answer goes there as it comes, and answers found there aren't asked for again.
         previous: the shard's earlier generations table; answers to the same requests are taken from it. So a larger K
             asks for the new samples only.
+        elsewhere: gives answers to those of the requests (ids) that were paid for in another shard.
         progress: called with (answers had, answers asked for) after each answer.
 
     Returns:
@@ -89,7 +92,7 @@ def generate_shard(
     """
     generator.require_room()
     shard = _prepare(examples.to_pylist(), generator, config)
-    paid = _paid(previous)
+    paid = {} if previous is None else answers_of(previous)
     answers: dict[str, Answer] = {}
     pending: dict[str, AnswerRequest] = {}
     for request in (request for example in shard for request in example.requests):
@@ -98,6 +101,9 @@ def generate_shard(
             pending[request.request_id] = request
         else:
             answers[request.request_id] = known
+    for name, known in elsewhere(pending.keys()).items() if pending else ():
+        answers[name] = known
+        del pending[name]
     reused = len(answers)
     _ask(list(pending.values()), shard, generator, config, journal, answers, progress)
     rows = [_row(example, answers) for example in shard]
@@ -143,19 +149,6 @@ def _no_room(prompt_tokens: int | None, context_length: int | None, max_new_toke
         f"prompt of {prompt_tokens} tokens and {max_new_tokens} new ones exceed the context of {context_length}",
         status=PROMPT_TOO_LONG,
     )
-
-
-def _paid(previous: pa.Table | None) -> dict[str, Answer]:
-    """Answers of an earlier table by request id."""
-    if previous is None:
-        return {}
-    return {
-        name: Answer(text, finish_reason, output_tokens, row["prompt_tokens"])
-        for row in previous.to_pylist()
-        for name, text, finish_reason, output_tokens in zip(
-            row["request_ids"], row["answers"], row["finish_reasons"], row["output_tokens"], strict=True
-        )
-    }
 
 
 def _ask(
