@@ -26,7 +26,7 @@ from adg_pipeline.settings.kept import Kept
 from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
-from adg_pipeline.store.selections import write_manifest
+from adg_pipeline.store.selections import read_manifest, write_manifest
 
 REPEATED = "the same example stands in another shard"
 CONFLICT = "the same id with other content stands elsewhere in the pool"
@@ -76,7 +76,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             context.log.info(f"selected_subset {selector}: up to date, nothing computed")
             if not by_sensor:
                 store.remember_subset(selector, kept)
-            return _result(store, selector, before, config)
+            return _result(store, selector, config)
         with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
             candidates = _candidates(store, inputs)
             ranking = _rank(selector, candidates, config)
@@ -102,7 +102,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
                 f"{_reasons(ranking)}"
             )
         context.log.info(f"selected_subset {selector}: {subset.height:,} of {ranking.height:,} examples selected")
-        return _result(store, selector, manifest, config)
+        return _result(store, selector, config)
 
     return selected_subset
 
@@ -111,11 +111,10 @@ def _pinned(
     context: dg.AssetExecutionContext, store: Store, selector: str, config: SelectionConfig
 ) -> dg.MaterializeResult | None:
     """The subset at hand if somebody restored it: then no sensor replaces it."""
-    manifest = store.selection_manifest(selector)
-    if manifest is None or not store.is_pinned(selector):
+    if not store.is_pinned(selector):
         return None
     context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
-    return _result(store, selector, manifest, config)
+    return _result(store, selector, config)
 
 
 def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:
@@ -295,8 +294,8 @@ def _publish(directory: Path, ranking: pl.DataFrame, subset: pl.DataFrame, manif
     publish_directory(directory, fill)
 
 
-def _result(store: Store, selector: str, manifest: dict[str, Any], config: SelectionConfig) -> dg.MaterializeResult:
-    directory = store.selection_dir(selector)
+def _result(store: Store, selector: str, config: SelectionConfig) -> dg.MaterializeResult:
+    directory, manifest = store.selection_dir(selector), read_manifest(store.selection_dir(selector)) or {}
     ranking = pl.read_parquet(directory / "ranking.parquet", glob=False)
     subset = pl.read_parquet(directory / "subset.parquet", glob=False)
     shown = report.selection(manifest, ranking, subset, config.weight)

@@ -17,16 +17,19 @@ from adg_pipeline.cli.options import open_store, require_known
     type=click.Choice(["alpaca", "messages", "parquet", "llamafactory"]),
     help="What the trainer reads.",
 )
+@click.option("--replace", is_flag=True, help="Overwrite another export of the same name.")
 @click.option("--out", "out_dir", required=True, type=click.Path(file_okay=False, path_type=Path))
-def export(selector: str, format_: Any, out_dir: Path) -> None:
-    """Write a subset in the format of a trainer."""
+def export(selector: str, format_: Any, replace: bool, out_dir: Path) -> None:
+    """Write a subset in the format of a trainer, to a file that is named after its selector."""
     from adg_pipeline.errors import PipelineError
     from adg_pipeline.formats.exports import export_subset
 
     require_known([selector])
-    subset = open_store().selection_dir(selector) / "subset.parquet"
+    store = open_store()
+    subset = store.selection_dir(selector) / "subset.parquet"
     if not subset.exists():
-        open_store().require_pool()
+        store.require_pool()
         raise PipelineError(f"{subset}: no such subset; make it with `adg run --selector {selector}`")
-    for path in export_subset(subset, format_, out_dir):
+    store.require_selection(selector)
+    for path in export_subset(subset, format_, out_dir, f"{selector}_subset", replace=replace):
         click.echo(path)

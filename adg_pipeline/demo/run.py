@@ -58,7 +58,7 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
         backbone = accuracy(Path(resolve_backbone(settings.generations.backbone)))
         tuned: dict[str, list[SkillAccuracy]] = {"ADG": [], "random": []}
         for seed in SEEDS:
-            seeded = Runner(store, _with_seed(settings, seed), instance, say)
+            seeded = Runner(store, _with_seed(settings, seed), instance, say, configured=settings)
             for name, selector in (("ADG", ADG), ("random", RANDOM)):
                 say(f"seed {seed}: {name}")
                 if selector == RANDOM:

@@ -1,6 +1,8 @@
 """A subset in the forms that trainers read. Everything is streamed, and each file appears whole or not at all."""
 
+import filecmp
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -9,17 +11,24 @@ from typing import Any, Literal, get_args
 import pyarrow.parquet as pq
 
 from adg_pipeline.algorithms.prompts import user_turn
-from adg_pipeline.formats.staging import copy_in_place
+from adg_pipeline.errors import PipelineError
 from adg_pipeline.host.files import write_atomically
 
 ExportFormat = Literal["alpaca", "messages", "parquet", "llamafactory"]
 DATASET_NAME = "adg_subset"
+INFO = "dataset_info.json"
 
 _COLUMNS = ["example_id", "source", "instruction", "input", "output", "messages"]
 Turn = Mapping[str, str]
 
 
-def export_subset(subset: Path, format: ExportFormat, out_dir: Path, name: str = DATASET_NAME) -> list[Path]:
+class ExportExists(PipelineError):
+    """There is another export where this one would go."""
+
+
+def export_subset(
+    subset: Path, format: ExportFormat, out_dir: Path, name: str = DATASET_NAME, *, replace: bool = False
+) -> list[Path]:
     """Write the subset (Parquet with the columns of `RAW_POOL_SCHEMA`, and maybe more) to `out_dir`; give the files.
 
     - ``alpaca``: ``<name>.json``, an array of id, instruction, input, output, system and history. A conversation's
@@ -30,21 +39,48 @@ def export_subset(subset: Path, format: ExportFormat, out_dir: Path, name: str =
       entries stay. LLaMA-Factory skips conversations that don't alternate, so turns of one side in a row become one,
       and one that begins with the assistant gets an empty user turn.
 
-    Raises ValueError for another format, or a ``dataset_info.json`` that holds something else.
+    replace: whether another export of that name may be overwritten. The same one again is no other.
+
+    Raises ExportExists where another export would be overwritten, and ValueError for another format, or a
+    ``dataset_info.json`` that holds something else.
     """
     if format not in get_args(ExportFormat):
         raise ValueError(f"{format!r} is no export format; choose one of {', '.join(get_args(ExportFormat))}")
     suffix = {"messages": ".jsonl", "parquet": ".parquet"}.get(format, ".json")
     target = out_dir / f"{name}{suffix}"
+    if format == "llamafactory":
+        entries = _entries(out_dir / INFO, name, target.name, replace)
     if format == "parquet":
-        copy_in_place(subset, target)
+        _put(target, lambda temporary: _copy(subset, temporary), replace)
         return [target]
     if format == "messages":
-        write_atomically(target, lambda temporary: _write_lines(temporary, _records(subset, _as_messages)))
+        _put(target, lambda temporary: _write_lines(temporary, _records(subset, _as_messages)), replace)
         return [target]
     record = _as_alpaca if format == "alpaca" else _as_sharegpt
-    write_atomically(target, lambda temporary: _write_array(temporary, _records(subset, record)))
-    return [target] if format == "alpaca" else [target, _register(out_dir / "dataset_info.json", name, target.name)]
+    _put(target, lambda temporary: _write_array(temporary, _records(subset, record)), replace)
+    if format == "alpaca":
+        return [target]
+    text = json.dumps(entries, ensure_ascii=False, indent=2) + "\n"
+    write_atomically(info := out_dir / INFO, lambda temporary: _write_text(temporary, text))
+    return [target, info]
+
+
+def _put(target: Path, write: Callable[[Path], None], replace: bool) -> None:
+    """Put what `write` makes in its place, unless something else is there."""
+
+    def checked(temporary: Path) -> None:
+        write(temporary)
+        if target.exists() and not replace and not filecmp.cmp(temporary, target, shallow=False):
+            raise _exists(target)
+
+    write_atomically(target, checked)
+
+
+def _exists(place: object) -> ExportExists:
+    return ExportExists(
+        f"{place}: there is another export, of another subset, format or version. Export to another folder, or with "
+        "--replace over it"
+    )
 
 
 def _records(subset: Path, record: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -113,8 +149,8 @@ def _alternating(turns: list[Turn]) -> tuple[str, list[Turn]]:
     return system, sides
 
 
-def _register(info: Path, name: str, file_name: str) -> Path:
-    """Add the data set to LLaMA-Factory's ``dataset_info.json``."""
+def _entries(info: Path, name: str, file_name: str, replace: bool) -> dict[str, Any]:
+    """LLaMA-Factory's ``dataset_info.json`` with the data set added."""
     try:
         entries = json.loads(info.read_text("utf-8")) if info.exists() else {}
     except ValueError as error:
@@ -122,10 +158,14 @@ def _register(info: Path, name: str, file_name: str) -> Path:
     if not isinstance(entries, dict):
         raise ValueError(f"{info}: not an object of data sets by name; mend it or export elsewhere")
     columns = {"messages": "conversations", "system": "system"}
-    entries[name] = {"file_name": file_name, "formatting": "sharegpt", "columns": columns}
-    text = json.dumps(entries, ensure_ascii=False, indent=2) + "\n"
-    write_atomically(info, lambda temporary: _write_text(temporary, text))
-    return info
+    entry = {"file_name": file_name, "formatting": "sharegpt", "columns": columns}
+    if entries.get(name, entry) != entry and not replace:
+        raise _exists(f"{info}, entry {name}")
+    return {**entries, name: entry}
+
+
+def _copy(original: Path, temporary: Path) -> None:
+    shutil.copyfile(original, temporary)
 
 
 def _write_text(path: Path, text: str) -> None:

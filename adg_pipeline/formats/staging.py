@@ -16,15 +16,6 @@ def put_in_place(staged: Path, target: Path) -> None:
     write_atomically(target, move)
 
 
-def copy_in_place(original: Path, target: Path) -> None:
-    """Copy a file to `target`: whoever reads it sees the old one or the whole copy."""
-
-    def copy(temporary: Path) -> None:
-        shutil.copyfile(original, temporary)
-
-    write_atomically(target, copy)
-
-
 def sha256_of(path: Path) -> str:
     """SHA-256 of the file's bytes: 64 hex digits."""
     with path.open("rb") as file:

@@ -9,8 +9,10 @@ import polars as pl
 
 from adg_pipeline.algorithms.divergence import adg_score
 from adg_pipeline.report import plots
+from adg_pipeline.settings.kept import in_words
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance
+from adg_pipeline.store.selections import content_id
 
 if TYPE_CHECKING:
     from adg_pipeline.resources.trainer import TrainingResult
@@ -83,12 +85,15 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
     counts = manifest["counts"]
     return {
         "dagster/row_count": subset.height,
+        "subset": content_id(manifest),
         "quadrants": plots.quadrants(dispersion, anisotropy, chosen, "Dispersion and anisotropy, selected marked"),
         "score_histogram": plots.score_histogram(
             adg_score(dispersion, anisotropy, weight), f"Scores, λ = {weight}", chosen
         ),
         "quotas": plots.quota_bars(per_bin["len"].to_list(), per_bin["selected"].to_list(), "Selected per bin"),
         "budget": manifest["config"]["budget"],
+        "otherwise_than_configured": ", ".join(in_words(key, one) for key, one in manifest.get("kept", {}).items())
+        or "no",
         "pool": counts["pool"],
         "eligible": counts["eligible"],
         "left_out": dg.MetadataValue.json(counts["left_out"]),
@@ -105,6 +110,7 @@ def checkpoint(result: "TrainingResult") -> Metadata:
     given = manifest.examples + sum(map(len, manifest.left_out.values()))
     metadata: dict[str, Any] = {
         "path": dg.MetadataValue.path(str(result.checkpoint)),
+        "subset": manifest.job.provenance.get("subset", ""),
         "job": manifest.job_fingerprint,
         "steps": manifest.steps,
         "epochs": manifest.epochs,

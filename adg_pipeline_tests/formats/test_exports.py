@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adg_pipeline.formats.convert import convert
-from adg_pipeline.formats.exports import export_subset
+from adg_pipeline.formats.exports import ExportExists, export_subset
 from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline_tests.formats.reading import alpaca, convert_file
 
@@ -122,3 +122,29 @@ def test_real_conversations_survive_an_alpaca_export(shared, tmp_path):
     convert(shared / "data" / "pools" / "lima.json", table, rejects, RawPoolConfig())
     (path,) = export_subset(table, "alpaca", tmp_path)
     assert convert_file(path).examples == [{**row, "source": "adg_subset"} for row in pq.read_table(table).to_pylist()]
+
+
+@pytest.mark.parametrize("format", ["alpaca", "messages", "parquet", "llamafactory"])
+def test_another_export_is_not_overwritten_unasked_and_the_same_one_again_is_fine(subset, tmp_path, format):
+    out = tmp_path / "out"
+    first = {path: path.read_bytes() for path in export_subset(subset, format, out)}
+    export_subset(subset, format, out)
+    other = tmp_path / "other.parquet"
+    pq.write_table(pq.read_table(subset).slice(0, 1), other)
+    with pytest.raises(ExportExists, match=r"there is another export.*--replace"):
+        export_subset(other, format, out)
+    assert {path: path.read_bytes() for path in first} == first
+    assert sorted(out.iterdir()) == sorted(first)
+    export_subset(other, format, out, name="random_subset")
+    assert all(path.read_bytes() == data for path, data in first.items() if path.name != "dataset_info.json")
+    export_subset(other, format, out, replace=True)
+    (path, *_) = first
+    assert path.read_bytes() != first[path]
+
+
+def test_an_entry_of_dataset_info_for_something_else_is_not_overwritten_unasked(subset, tmp_path):
+    info = tmp_path / "dataset_info.json"
+    info.write_text('{"adg_subset": {"file_name": "mine.json"}}')
+    with pytest.raises(ExportExists, match=r"dataset_info\.json, entry adg_subset"):
+        export_subset(subset, "llamafactory", tmp_path)
+    assert not (tmp_path / "adg_subset.json").exists()
