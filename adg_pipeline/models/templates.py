@@ -27,15 +27,11 @@ from adg_pipeline.models.control_tokens import ControlTokens, first_added_token,
 from adg_pipeline.models.tokenizers import load_tokenizer
 
 # Where a base model goes on by itself after an Alpaca answer, the next prompt begins.
-ALPACA_NEXT_TURN = tuple(
-    line_breaks + opening
-    for opening in (
-        "### Instruction:",
-        "### Input:",
-        "### Response:",
-        "Below is an instruction that describes a task",
-    )
-    for line_breaks in ("\n\n", "\n")
+ALPACA_NEXT_TURN = (
+    "\n### Instruction:",
+    "\n### Input:",
+    "\n### Response:",
+    "\nBelow is an instruction that describes a task",
 )
 
 

@@ -179,7 +179,9 @@ class Generator(ABC):
             raise GeneratorError(
                 "generations.stop is auto, but the chat template doesn't show how the next turn begins: name the texts"
             )
-        return StopTexts([text for stop in given for text in (next_turn if stop == _AUTO else [stop])])
+        # The blank line that mostly stands between turns is no part of the answer either.
+        openings = [*next_turn, *(f"\n{text}" for text in next_turn if text.startswith("\n"))]
+        return StopTexts([text for stop in given for text in (openings if stop == _AUTO else [stop])])
 
     def require_room(self) -> None:
         """Fail if no prompt at all could be answered. Single prompts that are too long are recorded instead."""

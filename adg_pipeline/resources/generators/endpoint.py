@@ -91,10 +91,9 @@ class EndpointGenerator(Generator):
                     self.misread.add(request.example_id)
                 finish((request, self._ended(outcome, end_texts)))
 
-        ends = sorted(self.added_end_tokens)
-        end_texts = StopTexts(self.tokenizer.convert_ids_to_tokens(ends) if ends else [])
+        end_texts, end_ids = self._ends()
         async with self._transport() as transport:
-            api = CompletionsApi(transport, self.config, self._model, [*end_texts.texts, *self.stops.texts], ends)
+            api = CompletionsApi(transport, self.config, self._model, [*end_texts.texts, *self.stops.texts], end_ids)
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(self.config.endpoint.concurrency, len(requests))):
@@ -112,6 +111,15 @@ class EndpointGenerator(Generator):
             other = None if written == prompt.text else ids
             served[prompt] = ServedPrompt(prompt.text, len(ids), other, self._adds_an_end)
         return served
+
+    def _ends(self) -> tuple[StopTexts, list[int]]:
+        """Spellings and ids of the end tokens; none where there is only the eos, at which every server stops by itself."""
+        others = self.end_tokens - {self.tokenizer.eos_token_id} if self.template else frozenset()
+        if not others:
+            return StopTexts([]), []
+        # A token of the common vocabulary (a line break) has a spelling that others have in them.
+        spelled = [text for text, token in self.tokenizer.get_added_vocab().items() if token in others]
+        return StopTexts(spelled), sorted(self.end_tokens)
 
     @property
     def _adds_an_end(self) -> bool:

@@ -164,6 +164,8 @@ def _ask(
     examples = {example.example_id: example for example in shard}
     # Checked at every failure: an engine that is down shouldn't be asked to the end.
     _check_failures(shard, config)
+    if progress:
+        progress(0, len(pending))  # the rate is that of answers, not of what came before them
     for done, (request, outcome) in enumerate(generator.generate(pending), start=1):
         if isinstance(outcome, Answer):
             journal.append(request.request_id, outcome)

@@ -160,11 +160,11 @@ def test_server_is_told_which_token_ends_a_turn(server: FaultyServer, chatml_mod
     server.faults = [refuse("stop_token_ids")]
     server.fault = replying("Blue.<|im_end|>\n<|im_start|>user", "length")
     with opened(server, backbone=chatml_model, template="chat") as generator:
-        end = generator.tokenizer.convert_tokens_to_ids("<|im_end|>")
+        ends = generator.tokenizer.convert_tokens_to_ids(["</s>", "<|im_end|>"])
         request = AnswerRequest("row", 0, generator.render("Name a colour."), 0, "0")
         ((_, outcome),) = generator.generate([request])
     assert outcome == Answer("Blue.", "stop", None, None)
-    assert (server.bodies[0]["stop_token_ids"], server.bodies[0]["stop"]) == ([end], ["<|im_end|>"])
+    assert (server.bodies[0]["stop_token_ids"], server.bodies[0]["stop"]) == (ends, ["<|im_end|>"])
     assert "stop_token_ids" not in server.bodies[1]  # it was refused by name, and the text does
 
 

@@ -202,7 +202,7 @@ def test_progress_counts_the_answers_asked_for(journal: AnswerJournal) -> None:
     config = GenerationConfig(samples=2, max_new_tokens=10)
     with ScriptedGenerator(config) as generator:
         generate_shard(pool(["one", "two"]), generator, config, journal, progress=lambda *done: told.append(done))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 CHILD = """
