@@ -10,6 +10,7 @@ from typing import BinaryIO, Self
 
 from adg_pipeline.host.disk import disk_faults
 from adg_pipeline.resources.generators.base import Answer
+from adg_pipeline.resources.generators.endings import ending
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ def _read(path: Path) -> tuple[dict[str, Answer], int]:
             end += len(line)
             try:
                 name, answer = _parse(line)
-                answers[name] = answer
+                if ending(answer.finish_reason):  # refusals were once kept as if they were answers
+                    answers[name] = answer
             except (ValueError, KeyError, TypeError):
                 logger.warning("%s: line %d is damaged; its request is asked again", path, number)
     return answers, end

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adg_pipeline.resources.generators.base import Answer
+from adg_pipeline.resources.generators.endings import ending
 from adg_pipeline.resources.generators.journal import read_journal
 
 logger = logging.getLogger(__name__)
@@ -43,13 +44,14 @@ def find_answers(files: Iterable[Path], wanted: Collection[str]) -> dict[str, An
 
 
 def answers_of(table: pa.Table) -> dict[str, Answer]:
-    """The answers of a generations table by request id."""
+    """The answers of a generations table by request id, without refusals, which were once kept as if they were answers."""
     return {
         name: Answer(text, finish_reason, output_tokens, row["prompt_tokens"])
         for row in table.to_pylist()
         for name, text, finish_reason, output_tokens in zip(
             row["request_ids"], row["answers"], row["finish_reasons"], row["output_tokens"], strict=True
         )
+        if ending(finish_reason)
     }
 
 

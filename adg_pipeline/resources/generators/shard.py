@@ -12,7 +12,6 @@ from adg_pipeline.algorithms.seeds import request_id, sample_seed
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
-from adg_pipeline.resources.generators.endings import ending
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.paid import answers_of
 from adg_pipeline.resources.generators.schema import FAILED, GENERATIONS_SCHEMA, OK, PROMPT_TOO_LONG
@@ -97,7 +96,7 @@ def generate_shard(
     pending: dict[str, AnswerRequest] = {}
     for request in (request for example in shard for request in example.requests):
         known = journal.get(request.request_id) or paid.get(request.request_id)
-        if known is None or ending(known.finish_reason) is None:  # a refusal was once kept as if it were an answer
+        if known is None:
             pending[request.request_id] = request
         else:
             answers[request.request_id] = known

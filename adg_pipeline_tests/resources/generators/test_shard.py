@@ -101,8 +101,8 @@ def test_refusal_that_was_kept_as_an_answer_is_asked_again(journal: AnswerJourna
             return Answer("", "content_filter", 1, 3) if request.sample_index == 2 else super().answer(request)
 
     refused, _ = run(pool(["one"]), journal, generator=Filtering)
-    with AnswerJournal(tmp_path / "other.jsonl") as other:
-        for again, previous in ((journal, None), (other, refused)):
+    with AnswerJournal(journal.path) as reopened, AnswerJournal(tmp_path / "other.jsonl") as other:
+        for again, previous in ((reopened, None), (other, refused)):
             table, counts = run(pool(["one"]), again, previous)
             assert (counts.asked, counts.reused) == (1, 4)
             assert table["finish_reasons"].to_pylist() == [["stop"] * 5]
