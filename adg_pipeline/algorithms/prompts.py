@@ -26,16 +26,24 @@ ALPACA_WITHOUT_INPUT = (
 # back from it is the tool's.
 _ROLES = {
     "human": "user",
+    "prompter": "user",
+    "ai": "assistant",
+    "chatbot": "assistant",
     "gpt": "assistant",
     "bot": "assistant",
     "chatgpt": "assistant",
     "model": "assistant",
     "function_call": "assistant",
+    "function_calls": "assistant",
     "tool_call": "assistant",
+    "tool_calls": "assistant",
     "observation": "tool",
     "function": "tool",
     "function_response": "tool",
+    "function_result": "tool",
     "tool_response": "tool",
+    "tool_result": "tool",
+    "ipython": "tool",
     "developer": "system",
 }
 
@@ -62,7 +70,7 @@ def user_turn(instruction: str, input: str = "") -> str:
 
 def standard_role(role: str) -> str:
     """``user``, ``assistant``, ``system`` or ``tool`` for the names known; any other name in lower case, as it is."""
-    name = role.strip().lower()
+    name = role.strip().lower().replace("-", "_").replace(" ", "_")
     return _ROLES.get(name, name)
 
 

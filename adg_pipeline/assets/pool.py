@@ -57,12 +57,16 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
             stored: list[Provenance] = []
 
             def stamp(summary: ConversionSummary) -> dict[str, str]:
+                for note in summary.notes:
+                    context.log.warning(f"raw_pool {task.shard}: {note}")
                 facts = {
                     "file": file.path.name,
                     "format": summary.format,
                     "read": summary.read,
                     "rejected": summary.rejected,
                     "reasons": summary.reasons,
+                    "keys_not_used": summary.unused,
+                    "templates_taken_off": summary.unwrapped,
                     "sha256": summary.sha256,
                     **origin_facts(file.path),
                 }

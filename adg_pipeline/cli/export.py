@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from adg_pipeline.cli.options import open_store, require_known
+from adg_pipeline.cli.output import say
 
 
 @click.command()
@@ -31,5 +32,5 @@ def export(selector: str, format_: Any, replace: bool, out_dir: Path) -> None:
         store.require_pool()
         raise PipelineError(f"{subset}: no such subset; make it with `adg run --selector {selector}`")
     store.require_selection(selector)
-    for path in export_subset(subset, format_, out_dir, f"{selector}_subset", replace=replace):
+    for path in export_subset(subset, format_, out_dir, f"{selector}_subset", replace=replace, say=say):
         click.echo(path)

@@ -63,6 +63,8 @@ def pool_add(
             say=say,
         )
         say(f"{file}: {_counts(written[0].summary, limit)}")
+        for note in written[0].summary.notes:
+            say(f"{file}: {note}")
         added += written
     if as_json:
         click.echo(json.dumps([{**asdict(shard), "path": str(shard.path)} for shard in added]))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError
 from adg_pipeline.formats.examples import read_examples
+from adg_pipeline.formats.fields import Notes, by_count
 from adg_pipeline.formats.layout import EXPECTED, detect_layout, max_record_bytes
 from adg_pipeline.formats.rejects import RejectsWriter, rejected_repeats
 from adg_pipeline.formats.repeats import IdLedger, find_repeats
@@ -28,9 +29,10 @@ class ConversionSummary:
     """What became of a pool file: read == accepted + rejected.
 
     read: its records; each instance of a self-instruct seed counts as one. reasons: rejections by kind, most frequent
-    first. complete: whether the file was read to its end. bytes, sha256: of the file as it lies there; no SHA-256 where it
-    wasn't read to its end. content_fingerprint: 64 hex digits over the accepted pairs of
-    example_id and content_hash, whatever their order.
+    first. unused: keys with a value that nothing was made of, with the number of accepted records that have them.
+    unwrapped: prompts that a template was taken off, by its name. complete: whether the file was read to its end. bytes,
+    sha256: of the file as it lies there; no SHA-256 where it wasn't read to its end. content_fingerprint: 64 hex digits
+    over the accepted pairs of example_id and content_hash, whatever their order.
     """
 
     format: PoolFormat
@@ -39,10 +41,21 @@ class ConversionSummary:
     accepted: int
     rejected: int
     reasons: dict[str, int]
+    unused: dict[str, int]
+    unwrapped: dict[str, int]
     complete: bool
     bytes: int
     sha256: str | None
     content_fingerprint: str
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user has to know of the file beside its counts, a sentence each."""
+        notes = []
+        if self.unused:
+            notes.append(f"keys not used: {', '.join(f'{key} ({count:,})' for key, count in self.unused.items())}")
+        notes += [f"{count:,} prompts had the template of {name}: taken off" for name, count in self.unwrapped.items()]
+        return notes
 
 
 Metadata = Mapping[str, str] | Callable[[ConversionSummary], Mapping[str, str]]
@@ -99,7 +112,7 @@ def _stage(
 ) -> ConversionSummary:
     layout = detect_layout(path, config)
     first_pass = table_path.with_name("first-pass.parquet")
-    ledger = IdLedger()
+    ledger, notes = IdLedger(), Notes()
     complete = True
 
     def finish(table: TableWriter, rejects: RejectsWriter) -> ConversionSummary:
@@ -110,6 +123,8 @@ def _stage(
             accepted=table.rows,
             rejected=rejects.count,
             reasons=dict(rejects.reasons.most_common()),
+            unused=by_count(notes.unused),
+            unwrapped=by_count(notes.unwrapped),
             complete=complete,
             bytes=path.stat().st_size,
             sha256=sha256_of(path) if complete else None,
@@ -123,7 +138,7 @@ def _stage(
     with RejectsWriter(rejects_path) as rejects:
         with TableWriter(first_pass) as table:
             taken: set[str] = set()  # ids; stays empty without a limit
-            for result in read_examples(path, layout, source, max_record_bytes(config), progress):
+            for result in read_examples(path, layout, source, max_record_bytes(config), progress, notes):
                 if limit is not None and len(taken) >= limit:
                     complete = False
                     break

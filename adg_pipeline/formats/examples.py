@@ -4,38 +4,54 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import own_id, own_source
+from adg_pipeline.formats.fields import Notes, as_record, own_id, own_source
 from adg_pipeline.formats.layout import Layout
 from adg_pipeline.formats.rows import Row, read_rows
 from adg_pipeline.formats.schema import Example, Rejection, canonical_content, content_hash
-from adg_pipeline.formats.shapes import SHAPES, Shape
+from adg_pipeline.formats.shapes import SHAPES
 from adg_pipeline.formats.shapes.draft import Draft
+from adg_pipeline.formats.shapes.marks import refuse_marked
 from adg_pipeline.progress import Progress
 
 
 def read_examples(
-    path: Path, layout: Layout, source: str, limit: int, progress: Progress | None = None
+    path: Path,
+    layout: Layout,
+    source: str,
+    limit: int,
+    progress: Progress | None = None,
+    notes: Notes | None = None,
 ) -> Iterator[Example | Rejection]:
     """An example or a rejection for each record, in the file's order; for each instance of a self-instruct seed.
 
-    source: the name for records that don't name their own. limit: most bytes of one record. Repeats are not looked for.
+    source: the name for records that don't name their own. limit: most bytes of one record. notes: gets the keys that
+    weren't used and the templates that were taken off. Repeats are not looked for.
     """
-    shape = SHAPES[layout.format]
-    for row in read_rows(path, layout.container, limit, progress):
-        for result in _examples(row, shape, source, limit):
+    notes = notes or Notes()
+    for row in read_rows(path, layout.container, limit, progress, notes, layout.columns):
+        for result in _examples(row, layout, source, limit, notes):
             yield row.rejected(result) if isinstance(result, Unusable) else result
 
 
-def _examples(row: Row, shape: Shape, source: str, limit: int) -> Iterator[Example | Unusable]:
+def _examples(row: Row, layout: Layout, source: str, limit: int, notes: Notes) -> Iterator[Example | Unusable]:
     if isinstance(row.value, Unusable):
         yield row.value
         return
     try:
-        identity, source = own_id(row.value), own_source(row.value) or source
-        for draft in shape.drafts(row.value):
-            yield draft if isinstance(draft, Unusable) else _checked(draft, row.number, identity, source, limit)
+        record = as_record(row.value, layout.columns)
+        identity, source = own_id(record), own_source(record) or source
+        refuse_marked(record)
+        accepted = False
+        for draft in SHAPES[layout.format].drafts(record):
+            result = draft if isinstance(draft, Unusable) else _checked(draft, row.number, identity, source, limit)
+            accepted = accepted or isinstance(result, Example)
+            yield result
     except Unusable as fault:
         yield fault
+        return
+    if accepted:
+        notes.unused.update(set(record.unused()))
+        notes.unwrapped.update(set(record.unwrapped))
 
 
 def _checked(draft: Draft, number: int, identity: str | None, source: str, limit: int) -> Example | Unusable:

@@ -7,7 +7,7 @@ malformed record, and takes gigabytes of memory for a file of 100,000 opening br
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -27,7 +27,7 @@ class Frame:
     """The bytes of one record. fault: why they can't be used, if that is known already; `data` is then their start."""
 
     number: int
-    line: int
+    line: int | None
     data: bytes
     fault: Unusable | None = None
 
@@ -104,11 +104,12 @@ class _Marks:
         return stop + 1
 
 
-def elements(chunks: Iterable[bytes], limit: int) -> Iterator[Frame]:
+def elements(chunks: Iterable[bytes], limit: int, close: Callable[[bytes], None] | None = None) -> Iterator[Frame]:
     """The elements of the JSON array that the chunks hold.
 
     An array that doesn't close gives its whole elements, then one frame with a fault at the place of the break. So does
-    anything but white space after its end.
+    anything but white space after its end; or, if the array stands in something else, what `close` finds Unusable of the
+    bytes after it.
     """
     gathered, marks = _Gathered(limit), _Marks()
     number, depth = 0, 0
@@ -138,7 +139,10 @@ def elements(chunks: Iterable[bytes], limit: int) -> Iterator[Frame]:
             line = begun = line + chunk.count(b"\n", begin, at)
             begin = at + 1
             if depth <= 0:
-                yield from _trailing(chain([chunk[begin:]], remaining), number + 1, line)
+                rest = chain([chunk[begin:]], remaining)
+                yield from (
+                    _trailing(rest, number + 1, line) if close is None else _closed(rest, limit, close, number + 1)
+                )
                 return
         gathered.add(chunk[begin:])
         line += chunk.count(b"\n", begin)
@@ -163,3 +167,17 @@ def _trailing(chunks: Iterable[bytes], number: int, line: int) -> Iterator[Frame
             yield Frame(number, line + _leading_lines(chunk), chunk.strip()[:HEAD_BYTES], fault)
             return
         line += chunk.count(b"\n")
+
+
+def _closed(chunks: Iterable[bytes], limit: int, close: Callable[[bytes], None], number: int) -> Iterator[Frame]:
+    gathered = _Gathered(limit)
+    for chunk in chunks:
+        gathered.add(chunk)
+    data, fault = gathered.take()
+    try:
+        if fault is None:
+            close(data)
+    except Unusable as found:
+        fault = found
+    if fault is not None:
+        yield Frame(number, None, data.strip()[:HEAD_BYTES], fault)

@@ -1,14 +1,16 @@
 """Finding out how a pool file is laid out, from its content: the name's suffix decides nothing."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from adg_pipeline.formats.enclosed import is_line_of_turns, is_table, records_at
 from adg_pipeline.formats.errors import PoolFileError, Unusable
-from adg_pipeline.formats.fields import keys_of
-from adg_pipeline.formats.rows import Container, read_rows
+from adg_pipeline.formats.fields import Record, as_record, keys_of
+from adg_pipeline.formats.rows import Container, header_of, read_rows
 from adg_pipeline.formats.shapes import expected_shapes, shape_of
-from adg_pipeline.formats.streams import Compression, StreamBroken, compression_of, first_bytes, read_chunks
+from adg_pipeline.formats.streams import Compression, StreamBroken, compression_of, first_bytes, read_chunks, read_head
 from adg_pipeline.settings.sections import PoolFormat, RawPoolConfig
 
 # Records that vote on the shape, and the bytes of them that are read for it.
@@ -24,9 +26,12 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Layout:
+    """columns: what the user mapped keys to, name → key; empty for this pipeline's own shards, which have the names."""
+
     container: Container
     compression: Compression
     format: PoolFormat
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def max_record_bytes(config: RawPoolConfig) -> int:
@@ -36,7 +41,8 @@ def max_record_bytes(config: RawPoolConfig) -> int:
 def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
     """Compression and container from the first bytes; the shape from `config`, else from the first records' keys.
 
-    Raises PoolFileError for a file that is empty, of a foreign kind, or without a known shape in its first records.
+    Raises PoolFileError for a file that is empty, of a foreign kind, or without a known shape in its first records; and
+    for one whose first records don't have a key that `config.columns` names.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not a file") if not path.exists() else PoolFileError(f"{path}: not a file")
@@ -47,52 +53,91 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
     if foreign:
         raise PoolFileError(f"{path}: the file is {foreign}; unpack it first. {EXPECTED}")
     compression = compression_of(path)
-    container = "parquet" if head.startswith(b"PAR1") else _text_container(path, config.format)
-    format, met = _vote(path, container, max_record_bytes(config))
+    container = "parquet" if head.startswith(b"PAR1") else _text_container(path, config)
+    votes = _vote(path, container, config)
     # Shards that `split` wrote are canonical whatever the files were that they came from.
-    if config.format != "auto" and format != "canonical":
-        format = config.format
+    if votes.format == "canonical":
+        return Layout(container, compression, "canonical")
+    absent = [f"{key} (for {name})" for name, key in config.columns.items() if key not in votes.keys]
+    if absent:
+        raise PoolFileError(
+            f"{path}: raw_pool.columns names {', '.join(absent)}, which none of the first {votes.records} records has; "
+            f"their keys: {keys_of(votes.keys)}"
+        )
+    format = votes.format if config.format == "auto" else config.format
     if format is None:
-        raise PoolFileError(f"{path}: read as {container}, no record has a known shape ({met}). {EXPECTED}")
-    return Layout(container, compression, format)
+        raise PoolFileError(
+            f"{path}: read as {container}, no record has a known shape ({votes.met}). {EXPECTED}. Keys under other names "
+            "can be mapped: raw_pool.columns"
+        )
+    return Layout(container, compression, format, config.columns)
 
 
-def _text_container(path: Path, format: PoolFormat) -> Container:
-    """An opening bracket tells, but a line of three columns is TSV whatever it begins with if FLAN CoT is asked for."""
+def _text_container(path: Path, config: RawPoolConfig) -> Container:
+    """A line of three columns is TSV whatever it begins with if FLAN CoT is asked for; so is a header of known names."""
     try:
-        line = _first_line(path)
+        head, complete = read_head(path)
     except StreamBroken as broken:
-        raise PoolFileError(f"{path}: {broken}, before any text") from broken
-    if not line:
+        head, complete = _before_break(path), False
+        if not head.strip():
+            raise PoolFileError(f"{path}: {broken}, before any text") from broken
+    head = head.lstrip()
+    if not head:
         raise PoolFileError(f"{path}: the file holds only white space. {EXPECTED}")
+    line = head.split(b"\n", 1)[0].rstrip(b"\r")
     if line.startswith(b"PAR1"):
         raise PoolFileError(f"{path}: a Parquet file inside compression; unpack it, Parquet is compressed in itself")
-    if line.count(b"\t") == 2 and (format == "flan_cot" or not line.startswith((b"{", b"["))):
+    is_json = line.startswith((b"{", b"["))
+    if b"\t" in line and not is_json and header_of(line, config.columns) is not None:
         return "tsv"
-    return "array" if line.startswith(b"[") else "lines"
+    if line.count(b"\t") == 2 and (config.format == "flan_cot" or not is_json):
+        return "tsv"
+    if line.startswith(b"["):
+        return "lines" if is_line_of_turns(head) else "array"
+    if records_at(head) is not None:
+        return "enclosed"
+    return "table" if line.startswith(b"{") and is_table(head, complete) else "lines"
 
 
-def _first_line(path: Path) -> bytes:
-    """The first line that isn't blank, or as much of it as one chunk holds."""
-    for chunk in read_chunks(path):
-        text = chunk.lstrip()
-        if text:
-            return text.split(b"\n", 1)[0].rstrip(b"\r")
-    return b""
+def _before_break(path: Path) -> bytes:
+    head = b""
+    try:
+        for chunk in read_chunks(path):
+            head += chunk
+    except StreamBroken:
+        pass
+    return head
 
 
-def _vote(path: Path, container: Container, limit: int) -> tuple[PoolFormat | None, str]:
-    """The shape that most of the first records have, the earlier one if two are equal; else what was met instead."""
+@dataclass(frozen=True)
+class _Votes:
+    """format: the shape that most of the first records have, the earlier one if two are equal. met: what was met if none
+    has any. keys: of those records, as the file spells them."""
+
+    format: PoolFormat | None
+    met: str
+    records: int
+    keys: Mapping[str, None]
+
+
+def _vote(path: Path, container: Container, config: RawPoolConfig) -> _Votes:
     votes: Counter[PoolFormat] = Counter()
+    keys: dict[str, None] = {}
     met = "there are no records"
-    size = 0
-    for row in read_rows(path, container, limit):
-        shape = None if isinstance(row.value, Unusable) else shape_of(row.value)
+    size = number = 0
+    for row in read_rows(path, container, max_record_bytes(config), columns=config.columns):
+        number = row.number
+        shape = None
+        if not isinstance(row.value, Unusable):
+            keys.update(dict.fromkeys(row.value))
+            shape = shape_of(Record(row.value))
+            if shape != "canonical" and config.columns:
+                shape = shape_of(as_record(row.value, config.columns))
         if shape is not None:
             votes[shape] += 1
-        elif row.number == 1:
+        elif number == 1:
             met = f"the first: {row.value if isinstance(row.value, Unusable) else 'keys ' + keys_of(row.value)}"
         size += len(row.text or b"")
-        if row.number >= PEEK_RECORDS or size >= PEEK_BYTES:
+        if number >= PEEK_RECORDS or size >= PEEK_BYTES:
             break
-    return (votes.most_common(1)[0][0] if votes else None), met
+    return _Votes(votes.most_common(1)[0][0] if votes else None, met, number, keys)

@@ -39,6 +39,16 @@ def first_bytes(path: Path, count: int = 8) -> bytes:
         return file.read(count)
 
 
+def read_head(path: Path, size: int = CHUNK_BYTES) -> tuple[bytes, bool]:
+    """The first bytes of the text, and whether they are all of it. Raises StreamBroken as `read_chunks` does."""
+    head = bytearray()
+    for chunk in read_chunks(path):
+        head += chunk
+        if len(head) > size:
+            return bytes(head[:size]), False
+    return bytes(head), True
+
+
 def compression_of(path: Path) -> Compression:
     head = first_bytes(path)
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "none")

@@ -33,6 +33,10 @@ def raw_pool(store: Store, stored: Provenance) -> Metadata:
         "rejected": facts["rejected"],
         "sample": sample,
     }
+    # Counts by key; a table of before there were such notes has none.
+    for name in ("keys_not_used", "templates_taken_off"):
+        if facts.get(name):
+            metadata[name] = dg.MetadataValue.json(facts[name])
     if facts["rejected"]:
         metadata["rejected_because"] = dg.MetadataValue.json(facts["reasons"])
         metadata["rejects_file"] = dg.MetadataValue.path(str(store.rejects_path(stored.shard)))

@@ -15,8 +15,15 @@ from dagster import Config
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 PoolFormat = Literal[
-    "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "self_instruct", "flan_cot", "canonical"
-]
+    "auto", "alpaca", "messages", "sharegpt", "prompt_completion", "preference", "tree", "self_instruct", "flan_cot",
+    "canonical",
+]  # fmt: skip
+
+# What `raw_pool.columns` may give a key's meaning: the names that the shapes know these fields by.
+MAPPABLE = (
+    "id", "source", "instruction", "input", "output", "system", "history", "messages", "tools", "reasoning", "chosen",
+    "rejected", "label",
+)  # fmt: skip
 Engine = Literal["transformers", "vllm", "endpoint"]
 Template = Literal["alpaca", "chat"]
 Device = str
@@ -67,6 +74,7 @@ class RawPoolConfig(Section):
     """How a pool file is read into the canonical schema."""
 
     RECIPE = ("format", "max_record_mib")
+    RECIPE_IF_SET = ("columns",)
 
     format: PoolFormat = Field(
         default="auto", description="Format of the pool files; auto detects it from their content."
@@ -74,6 +82,22 @@ class RawPoolConfig(Section):
     max_record_mib: float = Field(
         default=16.0, gt=0, le=1024, description="A record larger than this (MiB of text) is rejected with its place."
     )
+    columns: dict[str, str] = Field(
+        default={},
+        description="Keys of the pool files by what they mean, for files with names that aren't known: "
+        "`{instruction: question_text, output: best}`. May be mapped: " + ", ".join(MAPPABLE) + ".",
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def columns_have_a_meaning(cls, columns: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in columns if name not in MAPPABLE]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is no field of an example; may be mapped: {', '.join(MAPPABLE)}")
+        blank = [name for name, key in columns.items() if not key.strip()]
+        if blank:
+            raise ValueError(f"{', '.join(blank)} is mapped to no key: name the key of the pool files")
+        return columns
 
 
 class VllmOptions(Config):

@@ -22,10 +22,11 @@ RECORDS = [
             {"from": "gpt", "value": "Hello!"},
             {"from": "human", "value": "Weather?"},
             {"from": "human", "value": "In Rome."},
-            {"from": "function_call", "value": "{}"},
+            {"from": "function_call", "value": '{"name": "weather", "arguments": {"city": "Rome"}}'},
             {"from": "observation", "value": "sunny"},
             {"from": "gpt", "value": "Sunny."},
         ],
+        "tools": '[{"name": "weather", "description": "d"}]',
     },
 ]
 
@@ -46,11 +47,24 @@ def subset(tmp_path):
 
 def test_alpaca_keeps_the_turns_of_a_conversation_in_its_history(subset, tmp_path):
     (path,) = export_subset(subset, "alpaca", tmp_path / "out")
-    single, multi, tools = json.loads(path.read_text("utf-8"))
+    single, multi = json.loads(path.read_text("utf-8"))
     assert single == {**RECORDS[0], "id": "1", "system": "", "history": []}
     assert multi == {**RECORDS[1], "id": "2", "input": ""}
-    assert tools["history"] == [["", "Hello!"], ["Weather?\n\nIn Rome.", "{}"]]
-    assert (tools["instruction"], tools["output"]) == ("sunny", "Sunny.")
+
+
+def test_what_a_format_cannot_hold_is_left_out_by_name_and_number(subset, tmp_path):
+    said: list[str] = []
+    (path,) = export_subset(subset, "alpaca", tmp_path / "out", say=said.append)
+    assert said == ["1 examples left out, which alpaca can't hold: 1 × tools"]
+    assert "sunny" not in path.read_text("utf-8")
+
+
+def test_a_format_that_can_hold_nothing_is_refused_and_writes_nothing(subset, tmp_path):
+    tools = tmp_path / "tools.parquet"
+    pq.write_table(pq.read_table(subset).slice(2), tools)
+    with pytest.raises(ValueError, match=r"alpaca can hold no example.*1 × tools"):
+        export_subset(tools, "alpaca", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_alpaca_export_read_again_is_the_same_pool(subset, tmp_path):
@@ -70,6 +84,12 @@ def test_messages_hold_every_turn(subset, tmp_path):
     ]
     assert [turn["role"] for turn in multi["messages"]] == ["system", "user", "assistant", "user", "assistant"]
     assert [turn["role"] for turn in tools["messages"]][-2:] == ["tool", "assistant"]
+    assert tools["messages"][3] == {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"type": "function", "function": {"name": "weather", "arguments": {"city": "Rome"}}}],
+    }
+    assert tools["tools"] == [{"type": "function", "function": {"name": "weather", "description": "d"}}]
     assert single["id"] == "1"
 
 
@@ -86,7 +106,13 @@ def test_llamafactory_conversations_alternate_as_it_demands(subset, tmp_path):
         tags = [turn["from"] for turn in record["conversations"]]
         assert len(tags) % 2 == 0
         assert all(tag in ("human", "observation") for tag in tags[::2])
-        assert all(tag == "gpt" for tag in tags[1::2])
+        assert all(tag in ("gpt", "function_call") for tag in tags[1::2])
+    called = records[2]["conversations"][3]
+    assert (called["from"], json.loads(called["value"])) == (
+        "function_call",
+        {"name": "weather", "arguments": {"city": "Rome"}},
+    )
+    assert json.loads(records[2]["tools"]) == [{"name": "weather", "description": "d"}]
     assert [record["system"] for record in records] == ["", "Be brief.", ""]
     assert records[0]["conversations"][0]["value"] == "Translate.\nsize"
     entry = json.loads(info.read_text())["adg_subset"]
@@ -103,6 +129,40 @@ def test_other_entries_of_dataset_info_stay(subset, tmp_path):
     info.write_text("[")
     with pytest.raises(ValueError, match=r"dataset_info\.json"):
         export_subset(subset, "llamafactory", tmp_path)
+
+
+def row_of(tmp_path, record):
+    pool = tmp_path / "one.jsonl"
+    pool.write_text(json.dumps(record), "utf-8")
+    convert(pool, tmp_path / "one.parquet", tmp_path / "rejects.jsonl", RawPoolConfig())
+    return tmp_path / "one.parquet"
+
+
+def test_reasoning_and_turns_that_must_not_be_learnt_reach_the_formats_that_hold_them(tmp_path):
+    turns = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b", "weight": 0},
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": "d", "reasoning_content": "r"},
+    ]
+    table = row_of(tmp_path, {"messages": turns})
+    (path,) = export_subset(table, "messages", tmp_path / "out")
+    assert json.loads(path.read_text("utf-8"))["messages"] == turns
+    with pytest.raises(ValueError, match="turns that must not be learnt"):
+        export_subset(table, "llamafactory", tmp_path / "out")
+    table = row_of(tmp_path, {"messages": [turns[0], turns[3]]})
+    data, _ = export_subset(table, "llamafactory", tmp_path / "out")
+    assert json.loads(data.read_text("utf-8"))[0]["conversations"][1]["value"] == "<think>\nr\n</think>\n\nd"
+    with pytest.raises(ValueError, match="reasoning"):
+        export_subset(table, "alpaca", tmp_path / "out")
+
+
+def test_messages_read_again_are_the_same_pool(subset, tmp_path):
+    (path,) = export_subset(subset, "messages", tmp_path / "out")
+    rows = pq.read_table(subset).to_pylist()[1:]
+    again = convert_file(path).examples[1:]
+    for column in ("example_id", "source", "content_hash", "messages", "tools"):
+        assert [row[column] for row in again] == [row[column] for row in rows]
 
 
 def test_an_unknown_format_names_the_known_ones(subset, tmp_path):

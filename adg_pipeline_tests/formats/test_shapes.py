@@ -62,39 +62,10 @@ def test_a_system_message_is_kept_as_a_turn():
     assert said(example) == [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello")]
 
 
-def test_openai_tool_calls_parts_and_tools_are_kept_as_text():
-    call = {"type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
-    record = {
-        "messages": [
-            turn("user", [{"type": "text", "text": "1 + "}, {"type": "text", "text": "1?"}]),
-            {"role": "assistant", "content": None, "tool_calls": [call]},
-            turn("tool", "2"),
-            turn("assistant", "Two."),
-        ],
-        "tools": [{"name": "add"}],
-    }
-    (example,) = convert_records(record).examples
-    assert said(example) == [
-        ("system", 'Tools:\n[{"name": "add"}]'),
-        ("user", "1 + 1?"),
-        ("assistant", '{"name": "add", "arguments": "{\\"a\\": 1}"}'),
-        ("tool", "2"),
-        ("assistant", "Two."),
-    ]
+def test_parts_of_text_are_joined():
+    parts = [{"type": "text", "text": "1 + "}, {"type": "text", "text": "1?"}]
+    (example,) = convert_records({"messages": [turn("user", parts), turn("assistant", "Two.")]}).examples
     assert (example["instruction"], example["output"]) == ("1 + 1?", "Two.")
-
-
-def test_sharegpt_function_calls_are_the_assistants_and_observations_the_tools():
-    spoken = [("human", "Sum?"), ("function_call", '{"name": "sum"}'), ("observation", "3"), ("gpt", "Three.")]
-    turns = [{"from": role, "value": text} for role, text in spoken]
-    (example,) = convert_records({"conversations": turns, "system": "Be brief.", "tools": '[{"name": "sum"}]'}).examples
-    assert said(example) == [
-        ("system", 'Be brief.\n\nTools:\n[{"name": "sum"}]'),
-        ("user", "Sum?"),
-        ("assistant", '{"name": "sum"}'),
-        ("tool", "3"),
-        ("assistant", "Three."),
-    ]
 
 
 def test_sharegpt_takes_the_user_and_assistant_spellings():
@@ -214,6 +185,20 @@ def test_json_numbers_become_the_text_that_json_writes():
     assert second["output"] == json.dumps(1e5)
 
 
-@pytest.mark.parametrize("value", [["a"], {"a": 1}, True, float("nan")])
-def test_an_output_that_is_no_text_is_rejected(value):
-    assert convert_records(alpaca(), alpaca(output=value)).summary.reasons == {"not text": 1}
+@pytest.mark.parametrize(
+    ("value", "text"), [(["a"], "a"), (True, "true"), (False, "false"), (7, "7"), ({"text": ["a"], "start": [0]}, "a")]
+)
+def test_an_output_whose_text_is_plain_is_read(value, text):
+    assert convert_records(alpaca(output=value)).examples[0]["output"] == text
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [({"a": 1}, "not text"), ([{"a": 1}], "not text"), (float("nan"), "missing field"), ([], "not text")],
+)
+def test_an_output_that_is_no_text_is_rejected(value, kind):
+    assert convert_records(alpaca(), alpaca(output=value)).summary.reasons == {kind: 1}
+
+
+def test_a_missing_input_may_be_not_a_number():
+    assert convert_records(alpaca(input=float("nan"))).examples == convert_records(alpaca()).examples

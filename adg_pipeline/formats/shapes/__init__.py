@@ -3,19 +3,21 @@
 `SHAPES` is in the order in which they are tried: the first whose keys a record has is its shape.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
-from typing import Any
 
 from adg_pipeline.formats.errors import Unusable
+from adg_pipeline.formats.fields import Record
 from adg_pipeline.formats.shapes import (
     alpaca,
     canonical,
     flan_cot,
     messages,
+    preference,
     prompt_completion,
     self_instruct,
     sharegpt,
+    tree,
 )
 from adg_pipeline.formats.shapes.draft import Draft
 from adg_pipeline.settings.sections import PoolFormat
@@ -26,12 +28,14 @@ class Shape:
     """matches: whether a record with these keys (of values that aren't null) has this shape. drafts: what it says."""
 
     matches: Callable[[Set[str]], bool]
-    drafts: Callable[[Mapping[str, Any]], Iterable[Draft | Unusable]]
+    drafts: Callable[[Record], Iterable[Draft | Unusable]]
     expected: str
 
 
 SHAPES: dict[PoolFormat, Shape] = {
     "canonical": Shape(canonical.matches, canonical.drafts, canonical.EXPECTED),
+    "preference": Shape(preference.matches, preference.drafts, preference.EXPECTED),
+    "tree": Shape(tree.matches, tree.drafts, tree.EXPECTED),
     "sharegpt": Shape(sharegpt.matches, sharegpt.drafts, sharegpt.EXPECTED),
     "messages": Shape(messages.matches, messages.drafts, messages.EXPECTED),
     "self_instruct": Shape(self_instruct.matches, self_instruct.drafts, self_instruct.EXPECTED),
@@ -41,10 +45,9 @@ SHAPES: dict[PoolFormat, Shape] = {
 }
 
 
-def shape_of(record: Mapping[str, Any]) -> PoolFormat | None:
+def shape_of(record: Record) -> PoolFormat | None:
     """The first shape whose keys the record has."""
-    keys = {name for name, value in record.items() if value is not None}
-    return next((name for name, shape in SHAPES.items() if shape.matches(keys)), None)
+    return next((name for name, shape in SHAPES.items() if shape.matches(record.names)), None)
 
 
 def expected_shapes() -> str:

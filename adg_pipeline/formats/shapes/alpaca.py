@@ -1,34 +1,45 @@
 """Alpaca: instruction, optional input, output; Dolly's context and response; LIMA's history of [user, assistant]."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from typing import Any
 
 from adg_pipeline.algorithms.prompts import user_turn
+from adg_pipeline.formats import names
 from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import as_text, describe, first_field
+from adg_pipeline.formats.fields import Record, as_text, describe, first_field
 from adg_pipeline.formats.schema import Message
-from adg_pipeline.formats.shapes.draft import Draft, conversation
+from adg_pipeline.formats.shapes.draft import Draft, answer_of, context_of, conversation, history_of, single
+from adg_pipeline.formats.shapes.turns import read_turns
 
 EXPECTED = "instruction, input (may be left out), output; history and system if there are any"
+# Beside an instruction a question is what it is about.
+_QUESTIONS = ("question", "query", "problem")
 
 
 def matches(keys: Set[str]) -> bool:
-    return "instruction" in keys and ("output" in keys or "response" in keys)
+    return "instruction" in keys and not keys.isdisjoint(names.ANSWERED)
 
 
-def drafts(record: Mapping[str, Any]) -> list[Draft]:
-    """With history or a system text the record is a conversation, whose last user turn is instruction and input."""
+def drafts(record: Record) -> list[Draft]:
+    """With history the record is a conversation, whose last user turn is instruction and input."""
     instruction = first_field(record, ("instruction",))
-    context = record.get("input") if record.get("input") is not None else record.get("context")
-    input, output = as_text(context, "input"), first_field(record, ("output", "response"))
-    history, system = record.get("history") or [], as_text(record.get("system"), "system")
-    if not history and not system.strip():
-        return [Draft(instruction, input, output)]
-    if not isinstance(history, list):
-        raise Unusable("malformed conversation", f"'history' is {describe(history)}, not a list of [user, assistant]")
-    turns = [turn for place, pair in enumerate(history) for turn in _turns(pair, f"history[{place}]")]
+    input, output, turns = context_of(record, _QUESTIONS), answer_of(record), history(record)
+    if not turns:
+        return [single(record, instruction, input, output)]
     last = (Message("user", user_turn(instruction, input)), Message("assistant", output))
-    return [conversation([*turns, *last], system)]
+    return [conversation(record, [*turns, *last])]
+
+
+def history(record: Record) -> list[Message]:
+    """Earlier turns: a list of [user, assistant], or of turns."""
+    turns = history_of(record)
+    if not turns:
+        return []
+    if not isinstance(turns, list):
+        raise Unusable("malformed conversation", f"'history' is {describe(turns)}, not a list of [user, assistant]")
+    if all(isinstance(turn, dict) for turn in turns):
+        return read_turns(turns, "history", record)
+    return [turn for place, pair in enumerate(turns) for turn in _turns(pair, f"history[{place}]")]
 
 
 def _turns(pair: Any, name: str) -> tuple[Message, Message]:

@@ -3,13 +3,14 @@
 Ids and sources are kept. `content_hash` and `row` are not read: they are made anew, from the text and its place.
 """
 
-from collections.abc import Mapping, Set
-from dataclasses import replace
+from collections.abc import Set
 from typing import Any
 
-from adg_pipeline.formats.fields import as_text, first_field
+from adg_pipeline.formats.errors import Unusable
+from adg_pipeline.formats.fields import Record, as_text, describe, first_field
 from adg_pipeline.formats.schema import TURN_FIELDS, Message
-from adg_pipeline.formats.shapes.draft import Draft, conversation, read_turns
+from adg_pipeline.formats.shapes.draft import Draft, conversation, single
+from adg_pipeline.formats.shapes.turns import ROLES
 
 EXPECTED = "this pipeline's own columns: example_id, source, instruction, input, output, messages, tools, …"
 
@@ -18,17 +19,18 @@ def matches(keys: Set[str]) -> bool:
     return keys >= {"example_id", "instruction", "output", "content_hash"}
 
 
-def drafts(record: Mapping[str, Any]) -> list[Draft]:
+def drafts(record: Record) -> list[Draft]:
+    turns = record.get("messages")
     instruction, output = first_field(record, ("instruction",)), first_field(record, ("output",))
-    if not record.get("messages"):
-        return [Draft(instruction, as_text(record.get("input"), "input"), output)]
-    plain = [{name: turn.get(name) for name in ("role", "content")} for turn in record["messages"]]
-    turns = [_whole(turn, row) for turn, row in zip(read_turns(plain, "messages"), record["messages"], strict=True)]
-    draft = conversation(turns)
-    # Written as conversations because more than two plain turns is to be said of them.
-    return [replace(draft, output=output, messages=tuple(turns), tools=as_text(record.get("tools"), "tools"))]
+    if not turns:
+        return [single(record, instruction, as_text(record.get("input"), "input"), output)]
+    if not isinstance(turns, list):
+        raise Unusable("malformed conversation", f"'messages' is {describe(turns)}, not a list of turns")
+    return [conversation(record, [_turn(turn, f"messages[{place}]") for place, turn in enumerate(turns)])]
 
 
-def _whole(turn: Message, row: Mapping[str, Any]) -> Message:
-    more = {name: as_text(row.get(name), name) for name in TURN_FIELDS[2:-1]}
-    return replace(turn, **more, learn=row.get("learn") is not False)
+def _turn(turn: Any, name: str) -> Message:
+    if not isinstance(turn, dict) or turn.get("role") not in ROLES:
+        raise Unusable("malformed conversation", f"'{name}' is no turn of this pipeline's own")
+    texts = {key: as_text(turn.get(key), f"{name}.{key}") for key in TURN_FIELDS if key != "learn"}
+    return Message(**texts, learn=turn.get("learn") is not False)

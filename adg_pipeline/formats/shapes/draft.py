@@ -1,16 +1,17 @@
-"""What a shape makes of a record, and the rules for conversations that all shapes share."""
+"""What a shape makes of a record, and the rules that all shapes share."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from adg_pipeline.algorithms.prompts import standard_role
+from adg_pipeline.algorithms.prompts import user_turn
+from adg_pipeline.formats import names
 from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import as_text, describe
+from adg_pipeline.formats.fields import Record, as_text, from_json, is_empty, joined_text, missing
 from adg_pipeline.formats.schema import Message
-
-ROLES = ("system", "user", "assistant", "tool")
+from adg_pipeline.formats.shapes.templates import unwrapped
+from adg_pipeline.formats.shapes.tools import calls_json, calls_text, read_calls, read_tools
+from adg_pipeline.formats.shapes.turns import read_reasoning
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,74 +26,180 @@ class Draft:
     id_suffix: str = ""
 
 
-def conversation(turns: Iterable[Message], system: str = "", tools: Any = None) -> Draft:
+def single(record: Record, instruction: str, input: str, output: str) -> Draft:
+    """The draft of one question and its answer; a conversation if the record has system text, tools or reasoning."""
+    tools = _tools(record)
+    answer = Message("assistant", output, "\n".join(read_reasoning(record)), _called(output, tools))
+    if answer.tool_calls:
+        answer = replace(answer, content="")
+    found = unwrapped(instruction) if not input.strip() else None
+    if found is None:
+        return _draft(record, [Message("user", instruction), answer], tools, input)
+    record.unwrapped.append(found.template)
+    answer = replace(answer, content=found.without_end(answer.content))
+    return _draft(record, [*found.turns, answer], tools, found.input)
+
+
+def conversation(record: Record, turns: Iterable[Message]) -> Draft:
     """The draft of a conversation, by these rules:
 
-    - It has a user turn and ends with an assistant turn, or it is Unusable.
-    - One user turn and one assistant turn, and nothing else, are a single-turn example: `messages` is None.
-    - A system text of the record stands before that of the first turn. `tools`, the functions that the assistant may
-      call, are the last part of the system message: a line ``Tools:``, then their JSON as the file has it.
+    - It has a user turn and ends with an assistant turn, or it is Unusable. What comes after its last turn that may be
+      learnt is left off; if there is none, it is Unusable.
+    - One user turn and one assistant turn of plain text, and nothing else, are a single-turn example: `messages` is None.
+    - System texts of the record stand before that of the first turn.
     """
-    spoken = tuple(turns)
+    return _draft(record, _without_templates(record, list(turns)), _tools(record))
+
+
+def _draft(record: Record, turns: list[Message], tools: str, input: str = "") -> Draft:
     opening = ""
-    if spoken and spoken[0].role == "system":
-        opening, spoken = spoken[0].content, spoken[1:]
-    introduction = "\n\n".join(part for part in (system, opening, _tools_text(tools)) if part.strip())
-    if introduction:
-        spoken = (Message("system", introduction), *spoken)
-    asked = [turn.content for turn in spoken if turn.role == "user"]
-    if not asked:
+    if turns and turns[0].role == "system":
+        opening, turns = turns[0].content, turns[1:]
+    system = [joined_text(record.get(name), name) for name in record.filled(names.SYSTEM)]
+    texts = dict.fromkeys(text for text in (*system, opening) if text.strip())
+    if texts:
+        turns = [Message("system", "\n\n".join(texts)), *turns]
+    if not any(turn.role == "user" for turn in turns):
         raise Unusable("no user turn")
-    if spoken[-1].role != "assistant":
-        raise Unusable("no final assistant turn", f"the last turn is of role {spoken[-1].role}")
-    single = [turn.role for turn in spoken] == ["user", "assistant"]
-    return Draft(asked[-1], "", spoken[-1].content, None if single else spoken)
+    if turns[-1].role != "assistant":
+        raise Unusable("no final assistant turn", f"the last turn is of role {turns[-1].role}")
+    learnable = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.learn]
+    if not learnable:
+        raise Unusable("nothing to be learnt", "every turn of the assistant is marked as not to be learnt")
+    turns = turns[: learnable[-1] + 1]
+    last, asked = turns[-1], [turn.content for turn in turns if turn.role == "user"]
+    if not asked:
+        raise Unusable("no user turn", "none before the last turn that may be learnt")
+    output = "\n".join(part for part in (last.content, calls_text(last.tool_calls)) if part)
+    plain = [turn.role for turn in turns] == ["user", "assistant"] and not (last.reasoning or last.tool_calls or tools)
+    if plain:
+        return Draft(asked[-1], input, output)
+    if input.strip():
+        place = max(place for place, turn in enumerate(turns) if turn.role == "user")
+        turns[place] = replace(turns[place], content=user_turn(turns[place].content, input))
+    asked = [turn.content for turn in turns if turn.role == "user"]
+    return Draft(asked[-1], "", output, tuple(turns), tools)
 
 
-def read_turns(turns: Any, name: str) -> list[Message]:
-    """Turns as lists of objects with role and content (OpenAI) or from and value (ShareGPT), in either spelling."""
-    if not isinstance(turns, list):
-        raise Unusable("malformed conversation", f"'{name}' is {describe(turns)}, not a list of turns")
-    return [_read_turn(turn, f"{name}[{place}]") for place, turn in enumerate(turns)]
+def _without_templates(record: Record, turns: list[Message]) -> list[Message]:
+    """User turns that are a whole prompt in some template, replaced by what it wraps."""
+    bare: list[Message] = []
+    end = None
+    for turn in turns:
+        found = unwrapped(turn.content) if turn.role == "user" else None
+        if found is None:
+            bare.append(
+                replace(turn, content=end.without_end(turn.content)) if end and turn.role == "assistant" else turn
+            )
+            continue
+        inside = any(turn.role != "system" for turn in bare)
+        if (inside and len(found.turns) > 1) or (bare and found.turns[0].role == "system"):
+            raise Unusable("prompt template", f"a whole {found.template} prompt stands inside a conversation")
+        record.unwrapped.append(found.template)
+        *before, last = found.turns
+        bare += [*before, replace(last, content=user_turn(last.content, found.input))]
+        end = found
+    return bare
 
 
-def _read_turn(turn: Any, name: str) -> Message:
-    if not isinstance(turn, dict):
-        raise Unusable("malformed conversation", f"'{name}' is {describe(turn)}, not an object with role and content")
-    spelled = turn.get("role") if turn.get("role") is not None else turn.get("from")
-    if not isinstance(spelled, str):
-        raise Unusable("malformed conversation", f"'{name}' has no role")
-    role = standard_role(spelled)
-    if role not in ROLES:
-        raise Unusable("unknown role", f"'{spelled[:40]}' in '{name}'")
-    content = _content_text(turn.get("content") if turn.get("content") is not None else turn.get("value"), name)
-    calls = _calls_text(turn.get("tool_calls"))
-    return Message(role, "\n".join(part for part in (content, calls) if part))
+def _tools(record: Record) -> str:
+    filled = record.filled(names.TOOLS)
+    if len(filled) > 1:
+        raise Unusable("malformed tools", f"both '{filled[0]}' and '{filled[1]}'")
+    return read_tools(record.get(filled[0]), filled[0]) if filled else ""
 
 
-def _content_text(content: Any, name: str) -> str:
-    """Text, or OpenAI's list of parts where every part is text."""
-    if not isinstance(content, list):
-        return as_text(content, name)
-    texts = [
-        part.get("text") if isinstance(part, dict) and part.get("type", "text") == "text" else None for part in content
-    ]
-    if not all(isinstance(text, str) for text in texts):
-        raise Unusable("not text", f"a part of '{name}' is something else than text")
-    return "".join(text for text in texts if text)
-
-
-def _calls_text(calls: Any) -> str:
-    """OpenAI's tool calls as ShareGPT writes them: one JSON object of name and arguments on a line."""
-    if not isinstance(calls, list):
+def _called(answer: str, tools: str) -> str:
+    """The calls that an answer consists of, where functions are at hand and it is their JSON and nothing else."""
+    if not tools or not answer.lstrip().startswith(("[", "{")):
         return ""
-    return "\n".join(_json(call.get("function", call) if isinstance(call, dict) else call) for call in calls)
+    try:
+        calls = read_calls(answer, "the answer")
+    except Unusable:
+        return ""
+    return calls_json(calls) if all(f'"{call["function"]["name"]}"' in tools for call in calls) else ""
 
 
-def _tools_text(tools: Any) -> str:
-    text = tools if isinstance(tools, str) else _json(tools) if tools else ""
-    return "" if text.strip() in ("", "[]", "{}", "null") else f"Tools:\n{text}"
+def asked_of(record: Record) -> tuple[str, str]:
+    """Name and text of what is asked. Unusable if nothing is, or two things are."""
+    name = _one_of(record, names.ASKED if record.names & set(names.ASKED) else ("input",))
+    return name, as_text(record.get(name), name)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def answer_of(record: Record) -> str:
+    """Text of the answer. Unusable if there is none, or there are two."""
+    return answer_text(record, _one_of(record, names.ANSWERED))
+
+
+def _one_of(record: Record, family: Sequence[str]) -> str:
+    """The first of the names that has a value. What others say has to be part of it: they are then left unused."""
+    present = [name for name in family if record.peek(name) is not None]
+    filled = record.filled(family) or present
+    if not filled:
+        raise missing(record, present or family[:5])
+    first, *others = filled
+    for name in others:
+        value = record.peek(name)
+        texts = [as_text(value, name).strip() for value in ([value] if isinstance(value, str | int | float) else [])]
+        shown = str(record.peek(first))
+        if any(text not in shown and shown.strip() not in text for text in texts):
+            raise Unusable(
+                "ambiguous", f"both '{first}' and '{name}': say with raw_pool.columns which of them is meant"
+            )
+    return first
+
+
+def answer_text(record: Record, name: str) -> str:
+    """Text of an answer. Of a list of answers it is the best-ranked if the record ranks them, else the first; the others
+    are named as not used."""
+    value = record.get(name)
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value = value["text"]  # SQuAD's answers beside their places
+    if isinstance(value, list) and value and all(isinstance(part, str | int | float) for part in value):
+        if len(value) > 1:
+            record.say(f"{record.place}{name}[1:]")
+        value = value[_best(record, len(value))]
+    return as_text(value, name)
+
+
+def _best(record: Record, count: int) -> int:
+    """The place that a ranking puts first. Unusable where it could be read as places in order or as each one's rank."""
+    for name in names.RANKING:
+        ranks = record.peek(name)
+        if isinstance(ranks, list) and len(ranks) == count and all(isinstance(rank, int | float) for rank in ranks):
+            record.get(name)
+            by_rank, in_order = ranks.index(min(ranks)), int(ranks[0] - min(ranks))
+            if by_rank != in_order:
+                raise Unusable("ambiguous", f"'{name}' may be the answers in order or the rank of each")
+            return by_rank
+    return 0
+
+
+def context_of(record: Record, more: Sequence[str] = (), asked: str = "") -> str:
+    """Text that a question is asked about, under each of its names but the one that the question itself has."""
+    filled = [name for name in record.filled((*names.CONTEXT, *more)) if name != asked]
+    texts = dict.fromkeys(joined_text(record.get(name), name) for name in filled)
+    if asked == "input":
+        return "\n\n".join(texts)
+    return "\n\n".join(text for text in texts if text.strip()) or _blank(record)
+
+
+def refuse_context(record: Record, turns: Sequence[Message]) -> None:
+    """Unusable for a context that stands beside a conversation and isn't told in it: which turn it belongs to isn't said."""
+    said = "\n".join(turn.content for turn in turns)
+    for name in names.CONTEXT:
+        if not is_empty(record.peek(name)) and joined_text(record.peek(name), name).strip() not in said:
+            raise Unusable("context beside a conversation", f"'{name}': write it into the turn that asks about it")
+        record.get(name)
+
+
+def _blank(record: Record) -> str:
+    """An input that is nothing but white space stays what it was, so that the example's identity does."""
+    value = record.get("input") if record.peek("input") is not None else record.get("context")
+    return as_text(value, "input")
+
+
+def history_of(record: Record) -> Any:
+    """Earlier turns, as a list. Unusable if they are something else."""
+    value = record.get("history")
+    return None if is_empty(value) and not isinstance(value, list) else from_json(value, "history")

@@ -6,12 +6,11 @@ The output is the rationale, then the answer on a line of its own, in the words 
     The answer is 10.
 """
 
-from collections.abc import Mapping, Set
-from typing import Any
+from collections.abc import Set
 
 from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import as_text, first_field
-from adg_pipeline.formats.shapes.draft import Draft
+from adg_pipeline.formats.fields import Record, as_text, first_field
+from adg_pipeline.formats.shapes.draft import Draft, context_of, single
 
 EXPECTED = "TSV of question, answer and rationale without a header, or records with these keys"
 COLUMNS = ("question", "answer", "rationale")
@@ -21,14 +20,15 @@ def matches(keys: Set[str]) -> bool:
     return keys >= set(COLUMNS)
 
 
-def drafts(record: Mapping[str, Any]) -> list[Draft]:
+def drafts(record: Record) -> list[Draft]:
     question = first_field(record, ("question",))
     answer = first_field(record, ("answer",)).strip()
     rationale = as_text(record.get("rationale"), "rationale").strip()
     if not answer:
         raise Unusable("empty output", "no answer")
     conclusion = f"The answer is {answer.removesuffix('.')}."
-    return [Draft(question, "", f"{rationale}\n{conclusion}" if rationale else conclusion)]
+    output = f"{rationale}\n{conclusion}" if rationale else conclusion
+    return [single(record, question, context_of(record), output)]
 
 
 def read_line(line: str) -> dict[str, str]:

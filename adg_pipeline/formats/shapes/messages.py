@@ -1,21 +1,37 @@
-"""OpenAI chat: `messages` of role and content; tool calls and `tools` are kept as text."""
+"""Conversations as lists of turns: OpenAI's `messages`, ShareGPT's `conversations`, and other names for the list.
 
-from collections.abc import Mapping, Set
-from typing import Any
+A function call is the assistant's turn, what came back from it the tool's. In UltraChat's `data` the turns are texts.
+"""
 
-from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import as_text, keys_of
-from adg_pipeline.formats.shapes.draft import Draft, conversation, read_turns
+from collections.abc import Set
+
+from adg_pipeline.formats import names
+from adg_pipeline.formats.fields import Record, missing
+from adg_pipeline.formats.schema import Message
+from adg_pipeline.formats.shapes.draft import Draft, answer_of, conversation, refuse_context
+from adg_pipeline.formats.shapes.turns import read_turns
 
 EXPECTED = "messages, a list of {role, content}"
+_OF_TEXTS = ("data", "dialog", "dialogue", "conversation", "turns", "chat")
 
 
 def matches(keys: Set[str]) -> bool:
-    return "messages" in keys
+    return "conversations" not in keys and not keys.isdisjoint(names.CONVERSATION)
 
 
-def drafts(record: Mapping[str, Any]) -> list[Draft]:
-    if record.get("messages") is None:
-        raise Unusable("missing field", f"no 'messages' among {keys_of(record)}")
-    turns = read_turns(record["messages"], "messages")
-    return [conversation(turns, as_text(record.get("system"), "system"), record.get("tools"))]
+def drafts(record: Record) -> list[Draft]:
+    turns = turns_of(record)
+    if turns and turns[-1].role in ("user", "tool") and record.filled(names.ANSWERED):
+        turns.append(Message("assistant", answer_of(record)))
+    return [conversation(record, turns)]
+
+
+def turns_of(record: Record) -> list[Message]:
+    """The turns under the first name that has any. Unusable where a context beside them isn't told in them."""
+    name = next((name for name in record.filled(names.CONVERSATION)), "")
+    name = name or next((name for name in names.CONVERSATION if record.peek(name) is not None), "")
+    if not name:
+        raise missing(record, names.CONVERSATION[:3])
+    turns = read_turns(record.get(name), name, record, alternating=name in _OF_TEXTS)
+    refuse_context(record, turns)
+    return turns

@@ -1,34 +1,40 @@
-"""Prompt and completion, under the names in use; TRL's form where both are lists of turns; question and answer."""
+"""A prompt and its completion under the names in use, as texts or as lists of turns (TRL); question and answer."""
 
-from collections.abc import Mapping, Set
-from typing import Any
+from collections.abc import Set
 
-from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import as_text, keys_of
-from adg_pipeline.formats.shapes.draft import Draft, conversation, read_turns
+from adg_pipeline.algorithms.prompts import user_turn
+from adg_pipeline.formats import names
+from adg_pipeline.formats.fields import Record
+from adg_pipeline.formats.schema import Message
+from adg_pipeline.formats.shapes.alpaca import history
+from adg_pipeline.formats.shapes.draft import (
+    Draft,
+    answer_of,
+    asked_of,
+    context_of,
+    conversation,
+    refuse_context,
+    single,
+)
+from adg_pipeline.formats.shapes.turns import turns_in
 
 EXPECTED = "prompt and completion, prompt and response, or question and answer"
-_PAIRS = (("prompt", "completion"), ("prompt", "response"), ("question", "answer"))
 
 
 def matches(keys: Set[str]) -> bool:
-    return _pair(keys) is not None
+    return not keys.isdisjoint((*names.ASKED, "input")) and not keys.isdisjoint(names.ANSWERED)
 
 
-def _pair(keys: Set[str]) -> tuple[str, str] | None:
-    for prompt, completion in _PAIRS:
-        if prompt in keys and completion in keys:
-            # Multiple choice: the answer is a number or a letter that means nothing without the choices.
-            ambiguous = prompt == "question" and not keys.isdisjoint({"choices", "options", "prompt"})
-            return None if ambiguous else (prompt, completion)
-    return None
-
-
-def drafts(record: Mapping[str, Any]) -> list[Draft]:
-    pair = _pair({name for name, value in record.items() if value is not None})
-    if pair is None:
-        raise Unusable("missing field", f"no {EXPECTED} among {keys_of(record)}")
-    prompt, completion = (record[name] for name in pair)
-    if isinstance(prompt, list) and isinstance(completion, list):
-        return [conversation(read_turns(prompt, pair[0]) + read_turns(completion, pair[1]), "", record.get("tools"))]
-    return [Draft(as_text(prompt, pair[0]), "", as_text(completion, pair[1]))]
+def drafts(record: Record) -> list[Draft]:
+    earlier = history(record)
+    asked, answer = turns_in(record, names.ASKED), turns_in(record, names.ANSWERED)
+    if asked is None:
+        name, question = asked_of(record)
+        context = context_of(record, asked=name)
+        if answer is None and not earlier:
+            return [single(record, question, context, answer_of(record))]
+        asked = [Message("user", user_turn(question, context))]
+    answer = answer if answer is not None else [Message("assistant", answer_of(record))]
+    turns = [*earlier, *asked, *answer]
+    refuse_context(record, turns)
+    return [conversation(record, turns)]

@@ -1,11 +1,12 @@
 """Self-instruct seeds: one instruction with a list of instances, each an example of its own."""
 
-from collections.abc import Iterator, Mapping, Set
-from typing import Any
+from collections.abc import Iterator, Set
+from dataclasses import replace
 
 from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import as_text, describe, first_field
-from adg_pipeline.formats.shapes.draft import Draft
+from adg_pipeline.formats.fields import Record, describe, first_field
+from adg_pipeline.formats.shapes.draft import Draft, answer_of, context_of, single
+from adg_pipeline.formats.shapes.marks import refuse_marked
 
 EXPECTED = "instruction and instances, a list of {input, output}"
 
@@ -14,7 +15,7 @@ def matches(keys: Set[str]) -> bool:
     return "instruction" in keys and "instances" in keys
 
 
-def drafts(record: Mapping[str, Any]) -> Iterator[Draft | Unusable]:
+def drafts(record: Record) -> Iterator[Draft | Unusable]:
     """The first instance keeps the seed's id; the others carry ``#2``, ``#3``, …, so that a longer list moves none."""
     instruction = first_field(record, ("instruction",))
     instances = record.get("instances")
@@ -24,7 +25,10 @@ def drafts(record: Mapping[str, Any]) -> Iterator[Draft | Unusable]:
         try:
             if not isinstance(instance, dict):
                 raise Unusable("not an object", f"'instances[{place}]' is {describe(instance)}")
-            input, output = as_text(instance.get("input"), "input"), first_field(instance, ("output",))
-            yield Draft(instruction, input, output, id_suffix=f"#{place + 1}" if place else "")
+            part = record.part(instance, "instances[]")
+            refuse_marked(part)
+            draft = single(record, instruction, context_of(part), answer_of(part))
+            record.close(part)
+            yield replace(draft, id_suffix=f"#{place + 1}" if place else "")
         except Unusable as fault:
             yield fault
