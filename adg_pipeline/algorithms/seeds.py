@@ -2,16 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+_TOLD_BY_CONTENT = re.compile(r"(?<=.)@[0-9a-f]{12}$", re.DOTALL)
 
 
 def sample_seed(seed: int, example_id: str, sample_index: int) -> int:
     """The seed of one sample, in [0, 2³¹): the widest range that every engine takes.
 
     vLLM and hosted APIs take 64 bits, llama.cpp and Ollama 32, some of them signed. Two samples of one example share a
-    seed once in 2³¹ pairs.
+    seed once in 2³¹ pairs. Of an id that is told apart by content, the file's own part counts: so the answers stay the
+    same whichever way a file's ids are taken (`adg_pipeline.formats.ids`).
     """
+    example_id = _TOLD_BY_CONTENT.sub("", example_id)
     return int.from_bytes(_digest([seed, example_id, sample_index], size=8)) >> 33
 
 

@@ -1,12 +1,16 @@
 """raw_pool: a pool file in the canonical schema, every record accepted or rejected with its reason."""
 
+from pathlib import Path
+
 import dagster as dg
+import pyarrow.parquet as pq
 
 from adg_pipeline import report
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
 from adg_pipeline.formats.convert import ConversionSummary, PoolFileChanged, convert
 from adg_pipeline.formats.origins import origin_facts
 from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.clashes import NamedExamples
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, raw_pool_recipe
 from adg_pipeline.orchestration.compute import SHARD_RETRIES
 from adg_pipeline.orchestration.partitions import pool_shards
@@ -41,6 +45,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
         config = stage_config(RawPoolConfig, context)
         recipe = raw_pool_recipe(config)
         listing = list_shards(store.pool_dir)
+        named = NamedExamples(store, listing.shards)
 
         def plan(shard: str) -> ShardTask:
             file = listing.shards.get(shard)
@@ -67,6 +72,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                     "reasons": summary.reasons,
                     "keys_not_used": summary.unused,
                     "templates_taken_off": summary.unwrapped,
+                    "named_ids": summary.named_ids,
                     "sha256": summary.sha256,
                     **origin_facts(file.path),
                 }
@@ -77,6 +83,10 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                 )
                 return {PROVENANCE_KEY.decode(): stored[0].to_json()}
 
+            def check(summary: ConversionSummary, table: Path) -> None:
+                if summary.named_ids:
+                    named.require_unique(task.shard, pq.read_table(table, columns=["example_id", "content_hash"]))
+
             convert(
                 file.path,
                 store.table_path("raw_pool", task.shard),
@@ -84,6 +94,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                 config,
                 metadata=stamp,
                 progress=progress,
+                check=check,
                 listed=file,
             )
             return stored[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError
 from adg_pipeline.formats.examples import read_examples
 from adg_pipeline.formats.fields import Notes, by_count
+from adg_pipeline.formats.ids import is_told_by_content
 from adg_pipeline.formats.layout import EXPECTED, detect_layout, max_record_bytes
 from adg_pipeline.formats.rejects import RejectsWriter, rejected_repeats
 from adg_pipeline.formats.repeats import IdLedger, find_repeats
@@ -30,8 +31,9 @@ class ConversionSummary:
 
     read: its records; each instance of a self-instruct seed counts as one. reasons: rejections by kind, most frequent
     first. unused: keys with a value that nothing was made of, with the number of accepted records that have them.
-    unwrapped: prompts that a template was taken off, by its name. complete: whether the file was read to its end. bytes,
-    sha256: of the file as it lies there; no SHA-256 where it wasn't read to its end. content_fingerprint: 64 hex digits
+    unwrapped: prompts that a template was taken off, by its name. complete: whether the file was read to its end.
+    named_ids: accepted examples whose id is the file's own and doesn't depend on their content. bytes, sha256: of the file
+    as it lies there; no SHA-256 where it wasn't read to its end. content_fingerprint: 64 hex digits
     over the accepted pairs of example_id and content_hash, whatever their order.
     """
 
@@ -44,6 +46,7 @@ class ConversionSummary:
     unused: dict[str, int]
     unwrapped: dict[str, int]
     complete: bool
+    named_ids: int
     bytes: int
     sha256: str | None
     content_fingerprint: str
@@ -59,6 +62,7 @@ class ConversionSummary:
 
 
 Metadata = Mapping[str, str] | Callable[[ConversionSummary], Mapping[str, str]]
+Check = Callable[[ConversionSummary, Path], None]
 
 
 def convert(
@@ -70,6 +74,7 @@ def convert(
     metadata: Metadata | None = None,
     progress: Progress | None = None,
     limit: int | None = None,
+    check: Check = lambda summary, table: None,
     listed: ShardFile | None = None,
 ) -> ConversionSummary:
     """Write the file's examples to `table_path` (`RAW_POOL_SCHEMA`, zstd), its rejections to `rejects_path` (JSONL).
@@ -81,6 +86,7 @@ def convert(
     metadata: of the table's schema, or how to make it from the summary.
     progress: called with (bytes read, bytes in all) about once per MiB.
     limit: stop after so many different examples. Of repeats, only those that were read by then count.
+    check: sees the summary and the finished table before it is put in place, and raises if it mustn't be.
     listed: the file as it was listed, by which the metadata names it; one that is another by now isn't read.
 
     Raises:
@@ -92,6 +98,7 @@ def convert(
         table, rejects = Path(staging) / "table.parquet", Path(staging) / "rejects.jsonl"
         with _unchanged(path, listed):
             summary = _stage(path, table, rejects, config, source or source_name(path), metadata or {}, progress, limit)
+        check(summary, table)
         if summary.rejected:
             put_in_place(rejects, rejects_path)
         else:
@@ -113,7 +120,7 @@ def _stage(
     layout = detect_layout(path, config)
     first_pass = table_path.with_name("first-pass.parquet")
     ledger, notes = IdLedger(), Notes()
-    complete = True
+    complete, named = True, 0
 
     def finish(table: TableWriter, rejects: RejectsWriter) -> ConversionSummary:
         summary = ConversionSummary(
@@ -126,6 +133,7 @@ def _stage(
             unused=by_count(notes.unused),
             unwrapped=by_count(notes.unwrapped),
             complete=complete,
+            named_ids=named,
             bytes=path.stat().st_size,
             sha256=sha256_of(path) if complete else None,
             content_fingerprint=ledger.fingerprint,
@@ -147,6 +155,7 @@ def _stage(
                 else:
                     table.add(result)
                     ledger.add(result.example_id, result.content_hash)
+                    named += not is_told_by_content(result.example_id, result.content_hash)
                     if limit is not None:
                         taken.add(result.example_id)
             suspects = ledger.suspects()
@@ -160,6 +169,7 @@ def _stage(
             for rejection, row in rejected_repeats(repeats, drop_rows(first_pass, table, repeats.positions)):
                 rejects.add(rejection)
                 ledger.withdraw(row["example_id"], row["content_hash"])
+                named -= not is_told_by_content(row["example_id"], row["content_hash"])
             return finish(table, rejects)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from adg_pipeline.formats.errors import Unusable
 from adg_pipeline.formats.fields import Notes, as_record, own_id, own_source
+from adg_pipeline.formats.ids import example_id
 from adg_pipeline.formats.layout import Layout
 from adg_pipeline.formats.rows import Row, read_rows
 from adg_pipeline.formats.schema import Example, Rejection, canonical_content, content_hash
@@ -12,6 +13,7 @@ from adg_pipeline.formats.shapes import SHAPES
 from adg_pipeline.formats.shapes.draft import Draft
 from adg_pipeline.formats.shapes.marks import refuse_marked
 from adg_pipeline.progress import Progress
+from adg_pipeline.settings.sections import IdScope
 
 
 def read_examples(
@@ -43,7 +45,11 @@ def _examples(row: Row, layout: Layout, source: str, limit: int, notes: Notes) -
         refuse_marked(record)
         accepted = False
         for draft in SHAPES[layout.format].drafts(record):
-            result = draft if isinstance(draft, Unusable) else _checked(draft, row.number, identity, source, limit)
+            result = (
+                draft
+                if isinstance(draft, Unusable)
+                else _checked(draft, row.number, identity, source, limit, layout.ids)
+            )
             accepted = accepted or isinstance(result, Example)
             yield result
     except Unusable as fault:
@@ -54,7 +60,9 @@ def _examples(row: Row, layout: Layout, source: str, limit: int, notes: Notes) -
         notes.unwrapped.update(set(record.unwrapped))
 
 
-def _checked(draft: Draft, number: int, identity: str | None, source: str, limit: int) -> Example | Unusable:
+def _checked(
+    draft: Draft, number: int, identity: str | None, source: str, limit: int, ids: IdScope
+) -> Example | Unusable:
     if not draft.instruction.strip() and not draft.input.strip():
         return Unusable("empty instruction")
     if not draft.output.strip():
@@ -71,7 +79,7 @@ def _checked(draft: Draft, number: int, identity: str | None, source: str, limit
         return Unusable("too large", f"{len(content):,} bytes, more than max_record_mib allows ({limit:,})")
     digest = content_hash(content)
     return Example(
-        example_id=digest if identity is None else identity + draft.id_suffix,
+        example_id=example_id(identity and identity + draft.id_suffix, digest, ids),
         source=source,
         instruction=draft.instruction,
         input=draft.input,

@@ -11,7 +11,7 @@ from adg_pipeline.formats.fields import Record, as_record, keys_of
 from adg_pipeline.formats.rows import Container, header_of, read_rows
 from adg_pipeline.formats.shapes import expected_shapes, shape_of
 from adg_pipeline.formats.streams import Compression, StreamBroken, compression_of, first_bytes, read_chunks, read_head
-from adg_pipeline.settings.sections import PoolFormat, RawPoolConfig
+from adg_pipeline.settings.sections import IdScope, PoolFormat, RawPoolConfig
 
 # Records that vote on the shape, and the bytes of them that are read for it.
 PEEK_RECORDS = 100
@@ -32,6 +32,7 @@ class Layout:
     compression: Compression
     format: PoolFormat
     columns: Mapping[str, str] = field(default_factory=dict)
+    ids: IdScope = "auto"
 
 
 def max_record_bytes(config: RawPoolConfig) -> int:
@@ -57,7 +58,7 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
     votes = _vote(path, container, config)
     # Shards that `split` wrote are canonical whatever the files were that they came from.
     if votes.format == "canonical":
-        return Layout(container, compression, "canonical")
+        return Layout(container, compression, "canonical", ids=config.ids)
     absent = [f"{key} (for {name})" for name, key in config.columns.items() if key not in votes.keys]
     if absent:
         raise PoolFileError(
@@ -70,7 +71,7 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
             f"{path}: read as {container}, no record has a known shape ({votes.met}). {EXPECTED}. Keys under other names "
             "can be mapped: raw_pool.columns"
         )
-    return Layout(container, compression, format, config.columns)
+    return Layout(container, compression, format, config.columns, config.ids)
 
 
 def _text_container(path: Path, config: RawPoolConfig) -> Container:

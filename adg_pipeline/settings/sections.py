@@ -24,6 +24,7 @@ MAPPABLE = (
     "id", "source", "instruction", "input", "output", "system", "history", "messages", "tools", "reasoning", "chosen",
     "rejected", "label",
 )  # fmt: skip
+IdScope = Literal["auto", "global", "local"]
 Engine = Literal["transformers", "vllm", "endpoint"]
 Template = Literal["alpaca", "chat"]
 Device = str
@@ -74,10 +75,15 @@ class RawPoolConfig(Section):
     """How a pool file is read into the canonical schema."""
 
     RECIPE = ("format", "max_record_mib")
-    RECIPE_IF_SET = ("columns",)
+    RECIPE_IF_SET = ("columns", "ids")
 
     format: PoolFormat = Field(
         default="auto", description="Format of the pool files; auto detects it from their content."
+    )
+    ids: IdScope = Field(
+        default="auto",
+        description="Whether the files' own ids are unique beyond their file. Those that aren't (local) are told apart by "
+        "content; auto takes numbers for local and all others for global.",
     )
     max_record_mib: float = Field(
         default=16.0, gt=0, le=1024, description="A record larger than this (MiB of text) is rejected with its place."

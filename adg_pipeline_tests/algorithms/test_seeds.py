@@ -37,3 +37,8 @@ def test_request_id_changes_with_all_that_decides_the_answer() -> None:
 
 def test_request_id_takes_any_text() -> None:
     assert len(request_id({}, "\ud800 is half a pair", SAMPLING, 1)) == 32
+
+
+def test_an_id_that_is_told_by_content_has_the_seed_of_the_files_own():
+    assert sample_seed(0, "7@0123456789ab", 1) == sample_seed(0, "7", 1)
+    assert sample_seed(0, "@0123456789ab", 1) != sample_seed(0, "", 1)

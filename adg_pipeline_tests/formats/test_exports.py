@@ -12,12 +12,12 @@ from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline_tests.formats.reading import alpaca, convert_file
 
 RECORDS = [
-    alpaca("Translate.", "Größe", input="size", id=1),
-    alpaca("And now?", "Four.", history=[["2 + 1?", "Three."]], system="Be brief.", id=2),
+    alpaca("Translate.", "Größe", input="size", id="r1"),
+    alpaca("And now?", "Four.", history=[["2 + 1?", "Three."]], system="Be brief.", id="r2"),
     {
         "instruction": "unused",
         "output": "unused",
-        "id": 3,
+        "id": "r3",
         "conversations": [
             {"from": "gpt", "value": "Hello!"},
             {"from": "human", "value": "Weather?"},
@@ -48,8 +48,8 @@ def subset(tmp_path):
 def test_alpaca_keeps_the_turns_of_a_conversation_in_its_history(subset, tmp_path):
     (path,) = export_subset(subset, "alpaca", tmp_path / "out")
     single, multi = json.loads(path.read_text("utf-8"))
-    assert single == {**RECORDS[0], "id": "1", "system": "", "history": []}
-    assert multi == {**RECORDS[1], "id": "2", "input": ""}
+    assert single == {**RECORDS[0], "id": "r1", "system": "", "history": []}
+    assert multi == {**RECORDS[1], "id": "r2", "input": ""}
 
 
 def test_what_a_format_cannot_hold_is_left_out_by_name_and_number(subset, tmp_path):
@@ -90,7 +90,7 @@ def test_messages_hold_every_turn(subset, tmp_path):
         "tool_calls": [{"type": "function", "function": {"name": "weather", "arguments": {"city": "Rome"}}}],
     }
     assert tools["tools"] == [{"type": "function", "function": {"name": "weather", "description": "d"}}]
-    assert single["id"] == "1"
+    assert single["id"] == "r1"
 
 
 def test_parquet_is_the_subset_with_all_its_columns(subset, tmp_path):

@@ -159,11 +159,11 @@ def test_the_shape_that_most_records_have_is_the_files_shape():
 
 def test_a_shard_of_our_own_is_recognised_although_another_format_is_named():
     turns = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
-    shard = {"example_id": "7", "source": "s", "instruction": "c", "input": "", "output": "d", "content_hash": "?"}
+    shard = {"example_id": "s-7", "source": "s", "instruction": "c", "input": "", "output": "d", "content_hash": "?"}
     converted = convert_records({**shard, "messages": turns, "row": 9}, config=RawPoolConfig(format="alpaca"))
     assert converted.summary.format == "canonical"
     (example,) = converted.examples
-    assert (example["example_id"], example["source"], len(example["messages"]), example["row"]) == ("7", "s", 4, 1)
+    assert (example["example_id"], example["source"], len(example["messages"]), example["row"]) == ("s-7", "s", 4, 1)
     assert example["content_hash"] != "?"
 
 
