@@ -45,7 +45,12 @@ def records_at(head: bytes) -> tuple[int, list[str]] | None:
         while text[at : at + 1] in ("{", ","):
             key, at = _decode(text, _past(text, at + 1))
             at = _past(text, _past(text, at) + 1)
-            if key in RECORD_KEYS and _is_list_of_records(text, at) and shape_of(Record(before)) is None:
+            if (
+                key in RECORD_KEYS
+                and "columns" not in before
+                and _is_list_of_records(text, at)
+                and shape_of(Record(before)) is None
+            ):
                 return len(text[:at].encode()), list(before)
             before[key], at = _decode(text, at)
             at = _past(text, at)
@@ -72,7 +77,7 @@ def _is_list_of_records(text: str, at: int) -> bool:
         value = _decode(text, first)[0]
     except ValueError:
         return True  # a record that goes on past the head
-    return not is_turn(value)
+    return is_turns(value) if isinstance(value, list) else not is_turn(value)
 
 
 def is_turns(value: Any) -> bool:
@@ -80,11 +85,9 @@ def is_turns(value: Any) -> bool:
 
 
 def is_turn(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and not value.keys().isdisjoint(names.ROLE)
-        and not value.keys().isdisjoint(names.CONTENT)
-    )
+    if not isinstance(value, dict):
+        return False
+    return not value.keys().isdisjoint(names.ROLE) and not value.keys().isdisjoint(names.CONTENT)
 
 
 def is_line_of_turns(head: bytes) -> bool:

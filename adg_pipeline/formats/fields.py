@@ -32,7 +32,7 @@ class Record:
     (a conversation's turns). place: what parts are named by. mapped: names that the user mapped a key to.
     """
 
-    __slots__ = ("_fields", "_read", "_said", "_spelled", "exact", "mapped", "place", "unwrapped")
+    __slots__ = ("_fields", "_read", "_said", "exact", "mapped", "place", "unwrapped")
 
     def __init__(self, values: Mapping[str, Any], place: str = "", mapped: Set[str] = frozenset()) -> None:
         self._fields: dict[str, Any] = {}
@@ -41,7 +41,6 @@ class Record:
                 name = names.plain(spelled)
                 self._fields[spelled if name in self._fields else name] = value
         self.exact = values.keys()
-        self._spelled = {names.plain(spelled): spelled for spelled in values}
         self._read: set[str] = set()
         self._said: list[str] = []
         self.place, self.mapped = place, mapped
@@ -62,8 +61,14 @@ class Record:
 
     def filled(self, family: Sequence[str]) -> list[str]:
         """Those of the names that have a value which isn't empty; the first alone if the user mapped a key to it."""
+        if self._fields.keys().isdisjoint(family):
+            return []
         found = [name for name in family if name in self._fields and not is_empty(self._fields[name])]
         return [name for name in found if name in self.mapped] or found if self.mapped else found
+
+    def present(self, family: Sequence[str]) -> list[str]:
+        """Those of the names that have a value."""
+        return [name for name in family if name in self._fields]
 
     def say(self, key: str) -> None:
         """Name a part that nothing is made of."""
@@ -80,7 +85,8 @@ class Record:
     def unused(self) -> Iterator[str]:
         for name, value in self._fields.items():
             if name not in self._read and name not in names.BOOKKEEPING and not is_empty(value):
-                yield self.place + encodable(self._spelled.get(name, name)[:60])
+                spelled = next((spelled for spelled in self.exact if names.plain(spelled) == name), name)
+                yield self.place + encodable(spelled[:60])
         yield from self._said
 
 

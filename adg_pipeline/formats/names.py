@@ -46,7 +46,7 @@ ROLE = ("role", "from", "speaker", "author", "sender")
 CONTENT = ("content", "value", "text", "message", "utterance", "parts")
 
 # What needs something else than text, as a key or as a part's type.
-MEDIA = re.compile(
+_MEDIA = re.compile(
     r"(input_)?(image|img|picture|photo|pixel_value|audio|speech|video)s?(_?(path|file|url|uri|name|byte|base64|data|pil)s?)?"
 )
 
@@ -66,3 +66,9 @@ BOOKKEEPING = frozenset(
 def plain(name: str) -> str:
     """``System Prompt`` and ``system-prompt`` are ``system_prompt``."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+@lru_cache(4096)
+def is_media(name: str) -> bool:
+    """Whether what stands under this plain name is something else than text."""
+    return _MEDIA.fullmatch(name) is not None

@@ -38,7 +38,7 @@ def read_values(path: Path, progress: Progress | None = None) -> Iterator[tuple[
             schema = file.schema_arrow
             # Of media it is read which rows have some; of vectors nothing.
             opaque = {field.name for field in schema if not _is_legible(field)}
-            media = {name for name in opaque if names.MEDIA.fullmatch(names.plain(name))}
+            media = {name for name in opaque if names.is_media(names.plain(name))}
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             _raise_disk_fault(error)
             raise PoolFileError(f"{path}: a Parquet file that can't be read ({_first_line(error)})") from error
@@ -63,7 +63,7 @@ def read_values(path: Path, progress: Progress | None = None) -> Iterator[tuple[
 def _is_legible(field: pa.Field) -> bool:
     """Whether a column is worth decoding: not bytes, nor what holds some (the Hub's images and audio), nor a vector."""
     kind, name = field.type, names.plain(field.name)
-    if names.MEDIA.fullmatch(name):
+    if names.is_media(name):
         return False
     if pa.types.is_struct(kind):
         return not any(_is_bytes(kind.field(place).type) for place in range(kind.num_fields))

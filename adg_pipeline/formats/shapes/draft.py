@@ -9,7 +9,7 @@ from adg_pipeline.formats import names
 from adg_pipeline.formats.errors import Unusable
 from adg_pipeline.formats.fields import Record, as_text, from_json, is_empty, joined_text, missing
 from adg_pipeline.formats.schema import Message
-from adg_pipeline.formats.shapes.templates import unwrapped
+from adg_pipeline.formats.shapes.templates import unwrapped, wears_marks
 from adg_pipeline.formats.shapes.tools import calls_json, calls_text, read_calls, read_tools
 from adg_pipeline.formats.shapes.turns import read_reasoning
 
@@ -29,15 +29,19 @@ class Draft:
 def single(record: Record, instruction: str, input: str, output: str) -> Draft:
     """The draft of one question and its answer; a conversation if the record has system text, tools or reasoning."""
     tools = _tools(record)
+    if not tools and not record.filled((*names.REASONING, *names.SYSTEM)) and not wears_marks(instruction):
+        return Draft(instruction, input, output)  # as most are
     answer = Message("assistant", output, "\n".join(read_reasoning(record)), _called(output, tools))
     if answer.tool_calls:
         answer = replace(answer, content="")
-    found = unwrapped(instruction) if not input.strip() else None
+    found = unwrapped(instruction)
     if found is None:
         return _draft(record, [Message("user", instruction), answer], tools, input)
+    if found.input.strip() not in ("", input.strip()) and input.strip():
+        raise Unusable("prompt template", f"the input in its {found.template} prompt is another than the one beside it")
     record.unwrapped.append(found.template)
     answer = replace(answer, content=found.without_end(answer.content))
-    return _draft(record, [*found.turns, answer], tools, found.input)
+    return _draft(record, [*found.turns, answer], tools, found.input or input)
 
 
 def conversation(record: Record, turns: Iterable[Message]) -> Draft:
@@ -133,7 +137,7 @@ def answer_of(record: Record) -> str:
 
 def _one_of(record: Record, family: Sequence[str]) -> str:
     """The first of the names that has a value. What others say has to be part of it: they are then left unused."""
-    present = [name for name in family if record.peek(name) is not None]
+    present = record.present(family)
     filled = record.filled(family) or present
     if not filled:
         raise missing(record, present or family[:5])

@@ -45,7 +45,7 @@ def refuse_marked(record: Record) -> None:
 
 def refuse_media(record: Record) -> None:
     for name in record.names:
-        if names.MEDIA.fullmatch(name) and not is_empty(record.peek(name)):
+        if names.is_media(name) and not is_empty(record.peek(name)):
             raise Unusable("not text", f"'{record.place}{name}': needs something else than text")
 
 

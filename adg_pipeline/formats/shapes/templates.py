@@ -89,8 +89,13 @@ def unwrapped(prompt: str) -> Unwrapped | None:
     return unwrapped(found.turns[0].content) or found
 
 
+def wears_marks(text: str) -> bool:
+    """Whether a mark of some template occurs in the text at all."""
+    return _MARK.search(text) is not None
+
+
 def _unwrapped(prompt: str) -> Unwrapped | None:
-    if _MARK.search(prompt) is None:
+    if not wears_marks(prompt):
         return None
     return _alpaca(prompt) or next((found for style in _STYLES if (found := _turns(prompt, style))), None)
 
@@ -102,7 +107,7 @@ def _alpaca(prompt: str) -> Unwrapped | None:
             raise Unusable("prompt template", "it begins as Alpaca's and doesn't end with its heading for the response")
         return None
     before, instruction, input = (match[name] or "" for name in ("before", "instruction", "input"))
-    if _ALPACA_HEADING.search(f"{instruction}\n{input}"):
+    if _ALPACA_HEADING.search(f"{instruction}\n{input}") and (input or _ALPACA.match(instruction) is None):
         raise Unusable("prompt template", "the headings of Alpaca's stand in it more than once")
     # A preamble of the pool's own says something; Alpaca's own is put there again.
     system = () if not before or before.startswith("Below is a") else (Message("system", before),)
