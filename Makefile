@@ -41,10 +41,7 @@ demo: install ## run the whole graph on the embedded world and print a report
 	@$(VENV)/bin/adg demo
 
 dev: install ## Dagster's UI on http://127.0.0.1:3000, sensors on
-	@export DAGSTER_HOME="$${DAGSTER_HOME:-$$PWD/.dagster}"
-	mkdir -p "$$DAGSTER_HOME" "$${ADG_DATA_DIR:-data}/pool"
-	[ -e "$$DAGSTER_HOME/dagster.yaml" ] || cp dagster.yaml "$$DAGSTER_HOME/"
-	exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+	@exec $(VENV)/bin/adg dev --port $(PORT)
 
 lint: install
 	@$(VENV)/bin/ruff check .

@@ -1,4 +1,4 @@
-"""A real `dagster dev` for tests: started on a free port, spoken to through GraphQL, ended with all its children."""
+"""A real `adg dev` for tests: started on a free port, spoken to through GraphQL, ended with all its children."""
 
 import os
 import signal
@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
@@ -28,21 +29,18 @@ class DagsterDev:
 
     def query(self, text: str, **variables: Any) -> Any:
         """The data of a GraphQL answer. Raises AssertionError with the server's words on an error."""
-        answer = httpx.post(f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=30)
+        answer = httpx.post(f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=None)
         body = answer.json()
         assert "errors" not in body, body["errors"]
         return body["data"]
 
-    def wait_for(self, what: str, look: Callable[[], T | None], seconds: float) -> T:
-        """Look until there is something to see."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            assert self.process.poll() is None, f"dagster dev ended: {self.tail()}"
-            found = look()
-            if found:
-                return found
+    def wait_for(self, what: str, look: Callable[[], T | None]) -> T:
+        """Look until there is something to see, however long a busy machine takes; a test that hangs is ended by pytest."""
+        print(f"waiting for {what}")  # noqa: T201
+        while not (found := look()):
+            assert self.process.poll() is None, f"`adg dev` ended: {self.tail()}"
             time.sleep(0.5)
-        raise AssertionError(f"waited {seconds:.0f} s for {what}; the log ends with: {self.tail()}")
+        return found
 
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
@@ -52,36 +50,67 @@ class DagsterDev:
         found: list[dict[str, Any]] = self.query(query)["runsOrError"]["results"]
         return found
 
+    def wait_for_looks(self, sensors: Collection[str], count: int) -> None:
+        """Wait until each of the sensors has looked so many times more, from now on."""
+        before = {sensor: self._looks(sensor) for sensor in sensors}
+        self.wait_for(
+            f"{count} looks of each sensor", lambda: all(self._looks(name) >= before[name] + count for name in sensors)
+        )
+
+    def _looks(self, sensor: str) -> int:
+        """How often a sensor has looked and come to an end with it."""
+        selector = (
+            f'{{repositoryName: "__repository__", repositoryLocationName: "adg_pipeline", sensorName: "{sensor}"}}'
+        )
+        ticks = "... on Sensor { sensorState { ticks(limit: 1000) { status } } }"
+        found = self.query(f"{{ sensorOrError(sensorSelector: {selector}) {{ {ticks} }} }}")
+        return sum(tick["status"] != "STARTED" for tick in found["sensorOrError"]["sensorState"]["ticks"])
+
 
 @contextmanager
 def dagster_dev(folder: Path, environment: Mapping[str, str]) -> Iterator[DagsterDev]:
-    """Start `dagster dev` in a process group of its own, and end the whole group at the end."""
-    home = Path(environment["DAGSTER_HOME"])
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    """Start `adg dev` as a script would, in the background of a shell that isn't interactive, and stop it with SIGTERM.
+
+    Raises AssertionError where a process of it outlives that, or its port stays taken.
+    """
     port = _free_port()
     log = folder / "dagster-dev.log"
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1"]
+    command = [sys.executable, "-m", "adg_pipeline.cli", "dev", "--port", str(port)]
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*command, "-p", str(port)],
+            ["sh", "-c", '"$@" & echo $! >service.pid; wait $!', "sh", *command],
             cwd=folder,
             env={**os.environ, **environment},
             stdout=stream,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
     dev = DagsterDev(f"http://127.0.0.1:{port}", log, process)
+    family: list[psutil.Process] = []
     try:
-        dev.wait_for("the UI", lambda: _answers(dev), 120)
+        dev.wait_for("the UI", lambda: _answers(dev))
         yield dev
+        family = psutil.Process(process.pid).children(recursive=True)
+        os.kill(int((folder / "service.pid").read_text()), signal.SIGTERM)
+        assert process.wait() == 0, dev.tail()
+        outlived = [entry for entry in family if entry.is_running() and entry.status() != psutil.STATUS_ZOMBIE]
+        assert not outlived, f"{outlived} outlived `adg dev`"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
     finally:
-        # Its code server and daemon can outlive the parent: end the group, first with a word, then without.
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+        print(dev.tail())  # noqa: T201
+        # Only where a test failed, or killed what would have done it.
+        for entry in [*family, *_family(process)]:
+            with suppress(psutil.NoSuchProcess):
+                entry.kill()
+        process.wait()
+
+
+def _family(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    try:
+        root = psutil.Process(process.pid)
+        return [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _answers(dev: DagsterDev) -> bool:

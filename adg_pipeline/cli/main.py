@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from adg_pipeline.cli import demo, explain, export, pool, run, status, subset
+from adg_pipeline.cli import demo, dev, explain, export, pool, run, status, subset
 from adg_pipeline.cli.output import say
 
 
@@ -24,7 +24,7 @@ def adg() -> None:
     """
 
 
-for command in (demo.demo, pool.pool, run.run, status.status, subset.subset, explain.explain, export.export):
+for command in (demo.demo, dev.dev, pool.pool, run.run, status.status, subset.subset, explain.explain, export.export):
     adg.add_command(command)
 
 

@@ -22,7 +22,6 @@ from adg_pipeline_tests.resources.generators.faulty_server import serve, slow
 from adg_pipeline_tests.workbench import Workbench
 
 
-@pytest.mark.timeout(900)
 def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(bench: Workbench, tmp_path: Path) -> None:
     prepare(bench, shards=2)
     kills = run_under_kills(bench, seed=3, kills=4, arguments=("--train",))
@@ -35,7 +34,6 @@ def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(be
     assert leftovers(bench) == {}
 
 
-@pytest.mark.timeout(900)
 def test_no_request_is_paid_twice_beyond_those_in_flight(bench: Workbench, tmp_path: Path) -> None:
     with serve() as server:
         server.fault = slow(0.2)
@@ -54,7 +52,6 @@ def test_no_request_is_paid_twice_beyond_those_in_flight(bench: Workbench, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_service_that_is_killed_part_by_part_brings_the_pool_up_to_date_by_itself(
     bench: Workbench, tmp_path: Path
 ) -> None:
