@@ -381,7 +381,14 @@ def test_no_key_with_a_value_is_dropped_without_a_word(key, value):
 
 def test_keys_are_mapped_as_the_user_says():
     config = RawPoolConfig(columns={"instruction": "question_text", "output": "best", "id": "key"})
-    record = {"question_text": "Which?", "best": "The Elbe.", "worst": "None.", "key": "k7", "output": "?", "answer": "x"}
+    record = {
+        "question_text": "Which?",
+        "best": "The Elbe.",
+        "worst": "None.",
+        "key": "k7",
+        "output": "?",
+        "answer": "x",
+    }
     converted = convert_records(record, config=config)
     (example,) = converted.examples
     assert (example["instruction"], example["output"], example["example_id"]) == ("Which?", "The Elbe.", "k7")
