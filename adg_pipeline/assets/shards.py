@@ -19,6 +19,7 @@ import dagster as dg
 from adg_pipeline.errors import PipelineError, ShardFault, StoreError
 from adg_pipeline.formats.errors import PoolFileChanged
 from adg_pipeline.orchestration.runs import STOPPED
+from adg_pipeline.progress import for_the_log, tell
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance, Recipe
 
@@ -57,16 +58,20 @@ def materialize_shards(
     damages: dict[str, None] = {}
     for number, shard in enumerate(shards, start=1):
         task: ShardTask | None = None
+        tell(stage=asset, shard=shard, number=number, of=len(shards))
         try:
             tried = store.version_read(shard)
             task = plan(shard)
             with store.shard_lock(asset, shard):
                 stored = store.provenance(asset, shard)
-                if stored is not None and stored.fingerprint == task.fingerprint:
-                    context.log.info(f"{asset} {shard} ({number} of {len(shards)}): up to date, nothing computed")
-                else:
+                computed = stored is None or stored.fingerprint != task.fingerprint
+                if computed:
                     stored = compute(task)
-                    context.log.info(f"{asset} {shard} ({number} of {len(shards)}): {stored.rows:,} rows")
+                assert stored is not None
+                said = f"{stored.rows:,} rows" if computed else "up to date, nothing computed"
+                with for_the_log():
+                    context.log.info(f"{asset} {shard} ({number} of {len(shards)}): {said}")
+                tell(stage=asset, shard=shard, number=number, of=len(shards), rows=stored.rows, computed=computed)
                 store.quarantine.release(asset, shard)
             metadata = {"computed_at": stored.created_at, **describe(stored)}
         except dg.DagsterExecutionInterruptedError as interrupt:

@@ -6,10 +6,13 @@ from typing import Any
 
 import click
 
+from adg_pipeline.progress import tell
+
 
 def say(text: str) -> None:
-    """Progress and warnings, on stderr."""
-    click.echo(text, err=True)
+    """Progress and warnings, on stderr, also while runs write there."""
+    if not tell(line=text, of_command=True):
+        click.echo(text, err=True)
 
 
 def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:

@@ -36,10 +36,11 @@ def run(
     """
     from adg_pipeline.lineage.in_force import DROP, settings_in_force
     from adg_pipeline.lineage.left_out import in_words, left_out
-    from adg_pipeline.orchestration.instance import open_instance
+    from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.preflight import pool_to_run, require_ready
     from adg_pipeline.orchestration.run_health import dead_runs_ended
     from adg_pipeline.orchestration.runner import Runner, RunReport
+    from adg_pipeline.orchestration.terminal import open_terminal
 
     require_known(selectors)
     given = {override: f"--set {override}" for override in overrides}
@@ -52,7 +53,7 @@ def run(
     pool_to_run(store)
     first = asked[selectors[0]]  # they differ in what is selected alone
     require_ready(first.settings, first.origins, store, say, train=train)
-    with open_instance() as instance, dead_runs_ended(instance, say):
+    with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
         runners = {
             name: Runner(store, of.settings, instance, say, in_process, of.configured) for name, of in asked.items()
         }

@@ -36,8 +36,9 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
     from adg_pipeline.demo.pool import write_pool
     from adg_pipeline.demo.report import DemoReport, count, count_sources, render
     from adg_pipeline.models.backbones import resolve_backbone
-    from adg_pipeline.orchestration.instance import open_instance
+    from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.runner import Runner, RunReport
+    from adg_pipeline.orchestration.terminal import open_terminal
     from adg_pipeline.settings.loading import load_settings
     from adg_pipeline.store import Store
 
@@ -48,7 +49,7 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
     def accuracy(checkpoint: Path) -> "SkillAccuracy":
         return evaluate(checkpoint, questions)
 
-    with open_instance() as instance:
+    with open_instance() as instance, open_terminal(instance_home()):
         write_pool(store.pool_dir, shards=SHARDS, rows_per_shard=ROWS_PER_SHARD)
         first, grown = RunReport(), RunReport()
         runner = Runner(store, settings, instance, say)

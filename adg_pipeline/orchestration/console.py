@@ -1,10 +1,13 @@
-"""How a run reads in a terminal: progress and faults on stderr, one line each, without Dagster's own event noise."""
+"""How a run reads in a terminal: its messages and faults, one line each, without Dagster's own event noise."""
 
 import logging
 import re
 import sys
+from typing import TextIO
 
 import dagster as dg
+
+from adg_pipeline.progress import is_for_the_log, tell
 
 _OURS = re.compile(r"adg_pipeline\.[\w.]+: ")  # the class that a message of ours begins with
 
@@ -34,16 +37,29 @@ class _NoRunNoise(logging.Filter):
         meta = getattr(record, "dagster_meta", {}) or {}
         event = getattr(record, "dagster_event", None) or meta.get("dagster_event")
         # A failed run repeats what its failed step has said already, and so does every step that waited for it.
-        if str(meta.get("orig_message", "")).startswith("Dependencies for step"):
+        # Nor does it help anybody that a training's pipe works.
+        if str(meta.get("orig_message", "")).startswith(
+            ("Dependencies for step", "[pipes] external process successfully")
+        ):
             return False
-        return event is None or getattr(event, "is_step_failure", False)
+        if event is None:
+            return not is_for_the_log()
+        return bool(getattr(event, "is_step_failure", False))
+
+
+class _ToTerminal(logging.StreamHandler[TextIO]):
+    """To the terminal of the command that started the run, or else to standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not tell(line=self.format(record)):
+            super().emit(record)
 
 
 @dg.logger
 def progress_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
-    """One line per message on stderr: progress of the stages, warnings, the reason of a failure."""
+    """One line per message: what the stages say, warnings, the reason of a failure."""
     logger = logging.Logger("adg", logging.INFO)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToTerminal(sys.stderr)
     handler.setFormatter(_Lines())
     handler.addFilter(_NoRunNoise())
     logger.addHandler(handler)

@@ -24,6 +24,11 @@ def instance_fault(error: BaseException | None) -> str | None:
     return None
 
 
+def instance_home() -> Path:
+    """``$DAGSTER_HOME``, else ``.dagster`` in the working directory."""
+    return Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).resolve()
+
+
 def open_instance(*, create: bool = True) -> dg.DagsterInstance:
     """The instance at ``$DAGSTER_HOME``, else at ``.dagster`` in the working directory, which is made if missing.
 
@@ -31,7 +36,7 @@ def open_instance(*, create: bool = True) -> dg.DagsterInstance:
 
     create: False for a command that only looks. Where there is no instance yet it gets an empty one, in memory.
     """
-    home = Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).resolve()
+    home = instance_home()
     settings = home / "dagster.yaml"
     if not create and not _is_in_use(home, settings):
         return dg.DagsterInstance.ephemeral()

@@ -200,13 +200,17 @@ class Runner:
     def _announce(self, states: Mapping[str, ShardState], todo: Collection[str]) -> None:
         """Say what will be computed and why before it costs anything."""
         self._say(f"pool: {len(states)} shards, {len(todo)} to compute")
-        reasons: dict[str, list[str]] = {}
+        reasons: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for shard in todo:
+            behind: dict[str, list[str]] = {}
             for asset, asset_state in states[shard].assets.items():
                 if asset_state.state != "current":
-                    reasons.setdefault(f"{asset}: {asset_state.why}", []).append(shard)
-        for reason, shards in list(reasons.items())[:20]:
-            self._say(f"  {reason} ({len(shards)} shards, such as {shards[0]})")
+                    behind.setdefault(asset_state.why, []).append(asset)
+            for why, assets in behind.items():
+                reasons.setdefault((why, tuple(assets)), []).append(shard)
+        for (why, names), shards in list(reasons.items())[:20]:
+            such = f"{len(shards)} shards, such as {shards[0]}" if len(shards) > 1 else f"shard {shards[0]}"
+            self._say(f"  {', '.join(names)}: {why} ({such})")
         for state in states.values():
             if state.put_aside is not None:
                 self._say(f"warning: shard {state.shard} is put aside: {state.why}")
