@@ -18,6 +18,7 @@ import dagster as dg
 
 from adg_pipeline.errors import PipelineError, ShardFault, StoreError
 from adg_pipeline.formats.errors import PoolFileChanged
+from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.orchestration.runs import STOPPED
 from adg_pipeline.progress import for_the_log, tell
 from adg_pipeline.store import Store
@@ -59,6 +60,8 @@ def materialize_shards(
     for number, shard in enumerate(shards, start=1):
         task: ShardTask | None = None
         tell(stage=asset, shard=shard, number=number, of=len(shards))
+        if signal_that_came() is not None:
+            raise dg.Failure(STOPPED, allow_retries=False)
         try:
             tried = store.version_read(shard)
             task = plan(shard)

@@ -5,21 +5,31 @@ Progress goes to stderr, results to stdout. Exit codes: 0 done, 1 failed, 2 bad 
 A module per command; nothing heavy is imported before a command needs it, so that ``adg --help`` answers at once.
 """
 
-import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import click
 
 from adg_pipeline.cli import demo, dev, explain, export, pool, run, status, subset
 from adg_pipeline.cli.output import say
+from adg_pipeline.host.signals import signal_that_came, signals_kept
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Stopped(Exception):
+    """Somebody ended the command. Click would write an empty line for KeyboardInterrupt, into files too."""
+
+
+class Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Stopped from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="adg-pipeline", prog_name="adg")
 def adg() -> None:
     """Instruction-data selection by answer divergence.
@@ -33,45 +43,19 @@ for command in (demo.demo, dev.dev, pool.pool, run.run, status.status, subset.su
     adg.add_command(command)
 
 
-class Signals:
-    """SIGTERM ends a command as Ctrl-C does. Which of them came is kept: whoever handles them later doesn't tell."""
-
-    exit_code = 128 + signal.SIGINT
-
-    def __enter__(self) -> None:
-        self._is_main = threading.current_thread() is threading.main_thread()
-        if not self._is_main:
-            return
-        self._pipe = os.pipe()
-        for end in self._pipe:
-            os.set_blocking(end, False)
-        self._before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        self._handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-    def __exit__(self, *error: object) -> None:
-        if not self._is_main:
-            return
-        signal.set_wakeup_fd(self._before)
-        signal.signal(signal.SIGTERM, self._handler)
-        with suppress(BlockingIOError):
-            came = [number for number in os.read(self._pipe[0], 1024) if number in (signal.SIGINT, signal.SIGTERM)]
-            self.exit_code = 128 + came[0] if came else self.exit_code
-        for end in self._pipe:
-            os.close(end)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. A fault that a user can mend is one line, without a traceback."""
     from pydantic import ValidationError
 
     command: Callable[..., Any] = adg
-    signals = Signals()
     try:
-        with signals:
+        with signals_kept():
             command(args=arguments, standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt, Stopped):
+        if sys.stderr.isatty():
+            say("")  # after the terminal's own ^C
         say("stopped; what was finished is kept, the same command goes on from there")
-        sys.exit(signals.exit_code)
+        sys.exit(128 + (signal_that_came() or signal.SIGINT))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -7,9 +7,16 @@ from typing import TextIO
 
 import dagster as dg
 
+from adg_pipeline.orchestration.runs import STOPPED
 from adg_pipeline.progress import is_for_the_log, tell
 
 _OURS = re.compile(r"adg_pipeline\.[\w.]+: ")  # the class that a message of ours begins with
+
+
+# A failed run repeats what its failed step has said already, and so does every step that waited for it. Nor does it help
+# anybody that a training's pipe works.
+_NOISE = ("Dependencies for step", "[pipes] external process successfully")
+_NO_MORE = "Downstream steps will not execute."
 
 
 class _Lines(logging.Formatter):
@@ -18,10 +25,13 @@ class _Lines(logging.Formatter):
         event = getattr(record, "dagster_event", None) or meta.get("dagster_event")
         message = meta.get("orig_message") or record.getMessage()
         if event is not None and getattr(event, "is_step_failure", False):
-            data = event.step_failure_data
-            reason = data.user_failure_data.description if data.user_failure_data else _cause(data.error)
-            message = f"{event.step_key} failed: {reason}"
+            message = f"{event.step_key} failed: {_reason(event)}"
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    return str(data.user_failure_data.description if data.user_failure_data else _cause(data.error))
 
 
 def _cause(error: object) -> str:
@@ -36,15 +46,13 @@ class _NoRunNoise(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         meta = getattr(record, "dagster_meta", {}) or {}
         event = getattr(record, "dagster_event", None) or meta.get("dagster_event")
-        # A failed run repeats what its failed step has said already, and so does every step that waited for it.
-        # Nor does it help anybody that a training's pipe works.
-        if str(meta.get("orig_message", "")).startswith(
-            ("Dependencies for step", "[pipes] external process successfully")
-        ):
+        message = str(meta.get("orig_message", ""))
+        if message.startswith(_NOISE) or message.endswith("finished without success or failure event. " + _NO_MORE):
             return False
         if event is None:
             return not is_for_the_log()
-        return bool(getattr(event, "is_step_failure", False))
+        # That somebody ended the run is told by the command.
+        return bool(getattr(event, "is_step_failure", False)) and STOPPED not in _reason(event)
 
 
 class _ToTerminal(logging.StreamHandler[TextIO]):

@@ -8,6 +8,7 @@ import dagster as dg
 
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards
@@ -238,6 +239,8 @@ class Runner:
         with dg.execute_job(
             reconstructable, self.instance, run_config=run_config, tags=tags, asset_selection=chosen
         ) as result:
+            if signal_that_came() is not None:
+                raise KeyboardInterrupt
             if result.success:
                 return True
             if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.host.signals import signals_held
 from adg_pipeline.resources.embedders import Embedder, open_embedder
 from adg_pipeline.resources.generators.base import Generator
 from adg_pipeline.resources.generators.factory import open_generator
@@ -51,7 +52,10 @@ class EmbedderFactory(dg.ConfigurableResource):
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
     """The model libraries' bars would flood the event log, which has lines of our own instead."""
-    from transformers.utils import logging
+    with signals_held():
+        # All that the engines load of it, so that nobody is interrupted while it loads.
+        import transformers.modeling_utils  # noqa: F401
+        from transformers.utils import logging
 
     was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

@@ -1,0 +1,37 @@
+"""Signals that end a command are kept and, where it matters, held."""
+
+import os
+import signal
+
+import pytest
+
+from adg_pipeline.host.signals import signal_that_came, signals_held, signals_kept
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_known_also_where_another_handler_forgets_it(number: signal.Signals) -> None:
+    with signals_kept():
+        assert signal_that_came() is None
+        before = signal.signal(number, lambda *_: None)
+        os.kill(os.getpid(), number)
+        signal.signal(number, before)
+        assert signal_that_came() == number
+        assert signal_that_came() == number
+    assert signal_that_came() == number
+    with signals_kept():
+        assert signal_that_came() is None
+
+
+def test_sigterm_interrupts_as_ctrl_c_does() -> None:
+    with pytest.raises(KeyboardInterrupt), signals_kept():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal_that_came() == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_signal_waits_while_they_are_held() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), signals_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append(True)
+    assert reached == [True]
