@@ -20,7 +20,8 @@ def test_the_key_of_an_endpoint_is_written_nowhere(
     with serve() as server:
         if refused:
             server.fault = status(401, f"Incorrect API key provided: {KEY}")
-        bench.settings["generations"].update(engine="endpoint", endpoint={"url": server.url, "model": "tiny"})
+        endpoint = {"url": server.url, "model": "tiny"}
+        bench.settings["generations"].update(engine="endpoint", backbone="embedded", endpoint=endpoint)
         bench.settings["embeddings"] = {"embedder": "hidden_state"}
         bench.settings["selected_subset"]["budget"] = 2
         bench.write_settings()

@@ -71,7 +71,7 @@ def prepare_endpoint(bench: Workbench, url: str) -> None:
     prepare(bench)
     bench.settings["sensors"]["max_shards_per_run"] = SHARDS
     endpoint = {"url": url, "model": "tiny", "concurrency": ENDPOINT_IN_FLIGHT}
-    bench.settings["generations"].update(engine="endpoint", batch_size=64, endpoint=endpoint)
+    bench.settings["generations"].update(engine="endpoint", backbone="embedded", batch_size=64, endpoint=endpoint)
     bench.write_settings()
 
 
