@@ -206,6 +206,9 @@ def test_a_split_pool_is_listed_with_its_counts(bench: Workbench, tmp_path: Path
 
 
 def test_training_on_the_subset_publishes_a_checkpoint_that_leads_back_to_it(bench: Workbench) -> None:
+    asked = {"template": "chat", "template_options": {"tone": "dry"}, "system_text": "fold"}
+    bench.settings["generations"] |= asked
+    bench.write_settings()
     bench.add("a", records(16))
     done = bench.adg("run", "--train", "--json")
     assert done.code == 0, done.err
@@ -217,3 +220,4 @@ def test_training_on_the_subset_publishes_a_checkpoint_that_leads_back_to_it(ben
     assert set(selection["shards"]) == {"a"}
     loaded = pl.read_parquet(bench.store.selection_dir("adg") / "subset.parquet")
     assert loaded.height == manifest["examples"]
+    assert {name: manifest["job"][name] for name in asked} == asked

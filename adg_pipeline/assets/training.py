@@ -55,11 +55,7 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
             resolve_backbone(generation.backbone, generation.revision),
             store.checkpoint_dir(selector),
             config,
-            template=generation.template if config.template == "same" else config.template,
-            template_options=generation.template_options
-            if config.template_options is None
-            else config.template_options,
-            system_text=generation.system_text if config.system_text == "same" else config.system_text,
+            **config.asked_as(generation),
             revision=generation.revision,
             provenance={"selector": selector, "subset": content_id(selection), "selection": selection},
         )

@@ -69,8 +69,7 @@ class Settings(BaseModel):
             raise ValueError(
                 "generations.template_options are switches of a chat template: set generations.template: chat"
             )
-        trained_with = self.generations.template if training.template == "same" else training.template
-        if training.template_options and trained_with != "chat":
+        if training.template_options and training.asked_as(self.generations)["template"] != "chat":
             raise ValueError(
                 "finetuned_checkpoint.template_options are switches of a chat template: "
                 "set finetuned_checkpoint.template: chat"

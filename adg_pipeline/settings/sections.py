@@ -410,6 +410,14 @@ class TrainingConfig(Section):
     save_steps: int = Field(default=200, ge=1, description="Steps between the checkpoints that a crash resumes from.")
     logging_steps: int = Field(default=10, ge=1, description="Steps between reported losses.")
 
+    def asked_as(self, generation: GenerationConfig) -> dict[str, Any]:
+        """template, template_options and system_text: this section's own where it names them, else the generations'."""
+        return {
+            "template": generation.template if self.template == "same" else self.template,
+            "template_options": generation.template_options if self.template_options is None else self.template_options,
+            "system_text": generation.system_text if self.system_text == "same" else self.system_text,
+        }
+
 
 class SensorConfig(Section):
     """How the pool is watched."""

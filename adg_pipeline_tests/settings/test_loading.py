@@ -6,7 +6,7 @@ import pytest
 
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.loading import Settings, load_settings
-from adg_pipeline.settings.sections import GenerationConfig, SelectionConfig
+from adg_pipeline.settings.sections import GenerationConfig, SelectionConfig, TrainingConfig
 
 
 def write(folder: Path, text: str) -> Path:
@@ -97,6 +97,19 @@ def test_a_setting_that_came_later_is_in_the_recipe_once_it_is_used() -> None:
     assert used == {
         **before, "stop": ["###"], "system_text": "fold", "template_options": {"enable_thinking": False},
     }  # fmt: skip
+
+
+def test_training_asks_as_the_generations_unless_it_says_otherwise(tmp_path: Path) -> None:
+    asked = {"template": "chat", "template_options": {"enable_thinking": False}, "system_text": "fold"}
+    generation = GenerationConfig(**asked)
+    assert TrainingConfig().asked_as(generation) == asked
+    own = {"template": "chat", "template_options": {}, "system_text": "template"}
+    assert TrainingConfig(**own).asked_as(generation) == own
+    assert TrainingConfig(template="alpaca").asked_as(generation)["template"] == "alpaca"
+    with pytest.raises(SettingsError, match=r"set finetuned_checkpoint\.template: chat"):
+        load_settings(write(tmp_path, "finetuned_checkpoint: {template_options: {enable_thinking: false}}"))
+    with pytest.raises(SettingsError, match="tools is decided by the pipeline"):
+        load_settings(write(tmp_path, "finetuned_checkpoint: {template: chat, template_options: {tools: []}}"))
 
 
 def test_one_stop_needs_no_list(tmp_path: Path) -> None:

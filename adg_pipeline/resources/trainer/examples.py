@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from adg_pipeline.algorithms.prompts import NoPlace, PromptError
 from adg_pipeline.models.templates import Prompt, PromptTemplate
+from adg_pipeline.progress import Progress
 
 IGNORED = -100  # the label of a token that the loss doesn't count, as torch and transformers have it
 
@@ -75,6 +76,7 @@ def tokenize_examples(
     template: PromptTemplate,
     max_length: int,
     assistant_turns: Literal["last", "all"] = "last",
+    progress: Progress = lambda done, total: None,
 ) -> TokenizedExamples:
     """Prompts as they are sampled, and after them what the template writes for the answer, end of turn included.
 
@@ -82,7 +84,9 @@ def tokenize_examples(
     """
     examples = TokenizedExamples()
     for start in range(0, len(rows), _BATCH):
-        _tokenize_batch(rows[start : start + _BATCH], template, max_length, assistant_turns == "all", examples)
+        batch = rows[start : start + _BATCH]
+        _tokenize_batch(batch, template, max_length, assistant_turns == "all", examples)
+        progress(start + len(batch), len(rows))
     return examples
 
 

@@ -16,9 +16,12 @@ from adg_pipeline.errors import PipelineError
 from adg_pipeline.host.disk import disk_fault
 from adg_pipeline.host.file_locks import FileLock
 from adg_pipeline.host.parent import die_with_parent
+from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.trainer.examples import TokenizedExamples, read_subset, tokenize_examples
 from adg_pipeline.resources.trainer.job import TrainingError, TrainingJob
 from adg_pipeline.resources.trainer.publish import delete_other_work, publish, repair
+
+Say = Callable[[str], None]
 
 _MODULE = "adg_pipeline.resources.trainer.script"
 
@@ -59,7 +62,7 @@ def accelerate_command(job: TrainingJob) -> list[str]:
     ]  # fmt: skip
 
 
-def _lead(job: TrainingJob, say: Callable[[str], None]) -> None:
+def _lead(job: TrainingJob, say: Say) -> None:
     """The first process: the whole job, from a clean place to the published checkpoint."""
     job.work.mkdir(parents=True, exist_ok=True)
     lock = FileLock(job.published.with_name(f".{job.published.name}.lock"))
@@ -70,7 +73,7 @@ def _lead(job: TrainingJob, say: Callable[[str], None]) -> None:
         repair(job.published)
         for folder in delete_other_work(job):
             say(f"deleted the work of an earlier job: {folder.name}")
-        examples = load_examples(job)
+        examples = load_examples(job, say)
         left_out = "".join(f", {len(ids)} left out: {reason}" for reason, ids in examples.left_out.items())
         say(f"{examples.count} examples{left_out}")
         # They take some seconds, so a job that can't be done has failed before.
@@ -90,8 +93,8 @@ def _follow(job: TrainingJob) -> None:
     fit(job, load_examples(job), lambda text: None)
 
 
-def load_examples(job: TrainingJob) -> TokenizedExamples:
-    """The job's examples, tokenized.
+def load_examples(job: TrainingJob, say: Say = lambda text: None) -> TokenizedExamples:
+    """The job's examples, tokenized. ``say`` is told how far that is.
 
     Raises:
         TrainingError: none is left to train on, or no token ends an answer.
@@ -100,7 +103,8 @@ def load_examples(job: TrainingJob) -> TokenizedExamples:
     if not template.turn_ends:
         raise TrainingError(f"the tokenizer of {job.base_model} has no end-of-sequence token, so no answer could end")
     rows = list(read_subset(Path(job.subset)))
-    examples = tokenize_examples(rows, template, job.config.max_length, job.config.assistant_turns)
+    progress = ProgressLog(say, "tokenizing", "examples")
+    examples = tokenize_examples(rows, template, job.config.max_length, job.config.assistant_turns, progress)
     if not examples.input_ids:
         reasons = "; ".join(f"{len(ids)} {why}" for why, ids in examples.left_out.items()) or "the subset is empty"
         raise TrainingError(f"no example to train on in {job.subset}: {reasons} (max_length={job.config.max_length})")

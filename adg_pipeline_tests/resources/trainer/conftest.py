@@ -105,8 +105,9 @@ def plan(subset: Path, backbone: str) -> Callable[..., TrainingJob]:
     """Plans a training of the subset; keyword arguments change the recipe."""
 
     def make(output: Path, of: Path = subset, template: Template = "alpaca", **changes: Any) -> TrainingJob:
+        how = {name: changes.pop(name) for name in ("template_options", "system_text") if name in changes}
         config = TrainingConfig(**(RECIPE | PACE | changes))
-        return plan_training(of, backbone, output, config, template=template, provenance={"selection": "abc"})
+        return plan_training(of, backbone, output, config, template=template, provenance={"selection": "abc"}, **how)
 
     return make
 

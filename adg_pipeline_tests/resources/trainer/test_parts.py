@@ -21,6 +21,9 @@ from adg_pipeline_tests.resources.trainer.conftest import conversation, example,
 
 Plan = Callable[..., TrainingJob]
 
+# The fingerprint that such a job had before chat templates had options: checkpoints with it stay current.
+BEFORE = "88316f6a92ac57f1fc6956325c120cdc1ce2f44486116761f6fb796835c0a700"
+
 
 def test_only_the_answer_and_its_end_are_labelled(backbone: str) -> None:
     tokenizer = load_tokenizer(backbone)
@@ -87,6 +90,24 @@ def test_a_job_is_known_by_its_recipe_and_not_by_places_or_speed(plan: Plan, tmp
     assert plan(tmp_path / "b", threads=2, save_steps=7, logging_steps=1).fingerprint == reference
     assert plan(tmp_path / "a", learning_rate=1e-4).fingerprint != reference
     assert plan(tmp_path / "a", template="chat").fingerprint != reference
+    assert plan(tmp_path / "a", assistant_turns="all").fingerprint != reference
+
+
+def test_how_a_chat_template_is_used_is_part_of_the_job_and_means_nothing_to_alpaca(plan: Plan, tmp_path: Path) -> None:
+    plain, quick = {"template": "chat"}, {"template": "chat", "template_options": {"enable_thinking": False}}
+    folded = {"template": "chat", "system_text": "fold"}
+    jobs = [plan(tmp_path / "a", **how) for how in (plain, quick, folded)]
+    assert len({job.fingerprint for job in jobs}) == 3
+    unused = plan(tmp_path / "a", template_options={"enable_thinking": False}, system_text="fold")
+    assert unused.fingerprint == plan(tmp_path / "a").fingerprint
+    assert (unused.template_options, unused.system_text) == ({}, "template")
+
+
+def test_a_job_with_the_alpaca_template_is_known_as_it_was_before_there_were_options(
+    plan: Plan, tmp_path: Path
+) -> None:
+    job = plan(tmp_path / "a").model_copy(update={"subset_fingerprint": "s", "base_fingerprint": {"content": "b"}})
+    assert job.fingerprint == BEFORE
 
 
 def test_the_newest_checkpoint_is_the_highest_number_among_the_complete(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from adg_pipeline import report
 from adg_pipeline.resources.trainer import TrainingJob
 from adg_pipeline.resources.trainer.checkpoints import newest_complete, step_of
 from adg_pipeline_tests.resources.trainer.conftest import Run, example, kill_after, write_subset
@@ -69,6 +70,15 @@ def test_the_record_names_job_inputs_versions_and_what_was_left_out(undisturbed:
     assert manifest.final_loss == outcome.result.log[-1]["loss"]
     assert manifest.trained_parameters == sum(tensor.numel() for tensor in weights(job.published).values())
     assert {"torch", "trl"} <= manifest.versions.keys()
+
+
+def test_the_checkpoints_page_shows_how_much_was_left_out_and_what_ends_a_turn(
+    undisturbed: tuple[TrainingJob, Run],
+) -> None:
+    shown = report.checkpoint(undisturbed[1].result)
+    assert shown["left_out"].value == {"longer than max_length": "2 of 42 (4.8%)"}
+    assert shown["left_out_share"] == 2 / 42
+    assert (shown["prompt_template"], shown["turn_ends"]) == ("alpaca", "</s>")
 
 
 def test_the_step_log_tells_the_progress_while_it_runs(undisturbed: tuple[TrainingJob, Run]) -> None:
