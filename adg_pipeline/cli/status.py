@@ -1,18 +1,27 @@
 """``adg status``."""
 
 import json
-from collections.abc import Sequence
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 
 from adg_pipeline.cli.options import as_json, open_store, set_option
 from adg_pipeline.cli.output import print_rows, say
 
+NAMED = 5  # shards that are named of those that share a state and its reason
+
+# What needs attention first.
+ORDER = ("damaged", "quarantined", "missing", "stale", "running", "current")
+
 
 @click.command()
+@click.option("--all", "all_shards", is_flag=True, help="A row for every shard.")
 @set_option
 @as_json
-def status(overrides: Sequence[str], as_json: bool) -> None:
+def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
     """What is current of shards, subsets and checkpoints, why the rest isn't, and the command that mends it."""
     from adg_pipeline.lineage.in_force import DROP, settings_in_force
     from adg_pipeline.orchestration.instance import open_instance
@@ -31,11 +40,55 @@ def status(overrides: Sequence[str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(tables, ensure_ascii=False))
         return
-    print_rows(tables["shards"], as_json)
-    for name in ("subsets", "checkpoints"):
-        if tables[name]:
-            click.echo(f"\n{name}")
-            print_rows([{**row, "kept": _kept(row)} if "kept" in row else row for row in tables[name]], as_json)
+    if all_shards:
+        print_rows(tables["shards"], as_json)
+    else:
+        click.echo(f"pool: {len(tables['shards']):,} shards in {store.pool_dir}")
+        for line in summary(tables["shards"]):
+            click.echo(line)
+    for row in tables["subsets"]:
+        made = f", {row['examples']:,} examples, made {row['made']}" if row["subset"] else ""
+        click.echo(f"subset {row['selector']}: {row['state']}{made}")
+        _details(id=row["subset"], kept=_kept(row), why=row["why"], mend=row["mend"])
+    for row in tables["checkpoints"]:
+        made = f"{row['examples']:,} examples, made {row['made']}"
+        click.echo(f"checkpoint {row['selector']}: {row['state']}, {made}")
+        _details(subset=row["subset"], why=row["why"], mend=row["mend"])
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines: shards that share a state, its reason and its mend, what needs attention first."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["state"], row["why"], row["mend"]), []).append(row)
+    for (state, why, mend), shards in sorted(
+        groups.items(), key=lambda group: (ORDER.index(group[0][0]), -len(group[1]))
+    ):
+        examples = sum(row["raw_pool"] for row in shards if isinstance(row["raw_pool"], int))
+        counted = f": {examples:,} examples" if state == "current" else ""
+        yield f"  {len(shards):,} {state}{counted}"
+        if state != "current":
+            names = ", ".join(row["shard"] for row in shards[:NAMED])
+            more = f" and {len(shards) - NAMED:,} more (`adg status --all`)" if len(shards) > NAMED else ""
+            yield from _wrapped("shards", names + more)
+            yield from _wrapped("why", why)
+            yield from _wrapped("mend", mend)
+
+
+def _details(**details: str | None) -> None:
+    for name, text in details.items():
+        for line in _wrapped(name, text):
+            click.echo(line)
+
+
+def _wrapped(name: str, text: str | None) -> list[str]:
+    """``why   text``, over as many lines as the terminal's width makes of it; commands and paths stay whole."""
+    width = max(60, shutil.get_terminal_size((100, 24)).columns)
+    start = f"      {name:7}"
+    return textwrap.wrap(
+        text or "", width, initial_indent=start, subsequent_indent=" " * len(start), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _kept(row: dict[str, object]) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from adg_pipeline.orchestration.instance import instance_fault
-from adg_pipeline.orchestration.runs import IN_FLIGHT
+from adg_pipeline.orchestration.runs import IN_FLIGHT, PROCESS_TAG
 
 LOOK_SECONDS = 5.0
 _STARTED = {dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
@@ -32,7 +32,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
         return []
     ended = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT)):
-        if run.status in _STARTED and _is_dead(instance, run.run_id):
+        if _is_dead(instance, run):
             instance.report_run_failed(
                 run, "All processes of this run are gone: it was killed. What it finished is kept."
             )
@@ -69,8 +69,15 @@ def dead_runs_ended(instance: dg.DagsterInstance, say: Callable[[str], None]) ->
         watcher.join()
 
 
-def _is_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
-    entries = [record.event_log_entry for record in instance.get_records_for_run(run_id, of_type=_OWN_EVENTS).records]
+def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    if run.status == dg.DagsterRunStatus.NOT_STARTED and PROCESS_TAG in run.tags:
+        record = instance.get_run_record_by_id(run.run_id)
+        return record is not None and not _lived_at(int(run.tags[PROCESS_TAG]), record.create_timestamp.timestamp())
+    if run.status not in _STARTED:
+        return False
+    entries = [
+        record.event_log_entry for record in instance.get_records_for_run(run.run_id, of_type=_OWN_EVENTS).records
+    ]
     writers = [(entry.dagster_event.pid, entry.timestamp) for entry in entries if entry.dagster_event is not None]
     return bool(writers) and not any(pid is None or _lived_at(pid, moment) for pid, moment in writers)
 

@@ -1,5 +1,6 @@
 """Brings the pool up to date from the command line: the same jobs on the same instance as the UI, one after the other."""
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
     CHECKPOINT_JOB,
     PARTITION_TAG,
+    PROCESS_TAG,
     REMOVE_SHARDS_JOB,
     SELECTION_JOB,
     SHARDS_JOB,
@@ -234,18 +236,28 @@ class Runner:
             "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
-        tags = {**tags, **configured_tag(self._configured)}
+        tags = {**tags, **configured_tag(self._configured), PROCESS_TAG: str(os.getpid())}
         run_config = {**run_config, "loggers": {"progress": {"config": {}}}}
-        with dg.execute_job(
-            reconstructable, self.instance, run_config=run_config, tags=tags, asset_selection=chosen
-        ) as result:
-            if signal_that_came() is not None:
-                raise KeyboardInterrupt
-            if result.success:
-                return True
-            if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):
-                raise KeyboardInterrupt
-            return False
+        try:
+            with dg.execute_job(
+                reconstructable, self.instance, run_config=run_config, tags=tags, asset_selection=chosen
+            ) as result:
+                if signal_that_came() is not None:
+                    raise KeyboardInterrupt
+                if result.success:
+                    return True
+                if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):
+                    raise KeyboardInterrupt
+                return False
+        except KeyboardInterrupt:
+            self._end_unstarted()
+            raise
+
+    def _end_unstarted(self) -> None:
+        """A run that was made but not started when the signal came would count as in flight for ever."""
+        ours = dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED], tags={PROCESS_TAG: str(os.getpid())})
+        for run in self.instance.get_runs(filters=ours):
+            self.instance.report_run_failed(run, STOPPED)
 
 
 def _to_compute(states: Mapping[str, ShardState]) -> dict[str, str]:

@@ -26,6 +26,9 @@ SENSOR_TAG = "dagster/sensor_name"
 # What adg.yaml said when a run was asked for; a run from the launchpad has none.
 CONFIGURED_TAG = "adg/configured"
 
+# The process that executes a run by itself, as `adg run` does: one that dies before its run has started leaves no event.
+PROCESS_TAG = "adg/process"
+
 # What a step says that ends because somebody wants its run to end.
 STOPPED = "stopped by a signal; what was finished is kept"
 

@@ -9,7 +9,9 @@ import time
 import dagster as dg
 import pytest
 
+from adg_pipeline.definitions import build_defs
 from adg_pipeline.orchestration.run_health import end_dead_runs
+from adg_pipeline.orchestration.runs import IN_FLIGHT, PROCESS_TAG
 from adg_pipeline_tests.workbench import Workbench, records
 
 
@@ -76,3 +78,19 @@ def test_a_stopped_command_says_so_and_frees_its_slot(bench: Workbench) -> None:
         assert {run.status for run in instance.get_runs()} <= ended
         held = instance.event_log_storage.get_concurrency_info("gpu")
         assert held.claimed_slots == []
+
+
+def test_a_run_whose_process_died_before_it_started_does_not_wait_for_ever(bench: Workbench) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    job = build_defs(resource_overrides={"store": bench.store}).resolve_job_def("shards")
+    with bench.instance() as instance:
+        tags = {PROCESS_TAG: str(gone.pid)}
+        dead = instance.create_run_for_job(job, tags=tags)
+        living = instance.create_run_for_job(job, tags={PROCESS_TAG: str(os.getpid())})
+        queued = instance.create_run_for_job(job)
+        assert [run.run_id for run in end_dead_runs(instance)] == [dead.run_id]
+        assert {run.run_id for run in instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT))} == {
+            living.run_id,
+            queued.run_id,
+        }
