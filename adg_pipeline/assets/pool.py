@@ -70,11 +70,10 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                     "read": summary.read,
                     "rejected": summary.rejected,
                     "reasons": summary.reasons,
-                    "keys_not_used": summary.unused,
-                    "templates_taken_off": summary.unwrapped,
                     "named_ids": summary.named_ids,
                     "sha256": summary.sha256,
                     **origin_facts(file.path),
+                    **summary.noted,
                 }
                 stored.append(
                     make_provenance(

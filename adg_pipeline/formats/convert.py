@@ -60,6 +60,12 @@ class ConversionSummary:
         notes += [f"{count:,} prompts had the template of {name}: taken off" for name, count in self.unwrapped.items()]
         return notes
 
+    @property
+    def noted(self) -> dict[str, dict[str, int]]:
+        """The same as plain JSON values, without what there is none of."""
+        counts = {"keys_not_used": self.unused, "templates_taken_off": self.unwrapped}
+        return {name: count for name, count in counts.items() if count}
+
 
 Metadata = Mapping[str, str] | Callable[[ConversionSummary], Mapping[str, str]]
 Check = Callable[[ConversionSummary, Path], None]

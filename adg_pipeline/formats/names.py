@@ -22,7 +22,10 @@ CONTEXT = (
 SYSTEM = (
     "system", "system_prompt", "system_message", "system_instruction", "systemprompt", "system_text", "sys_prompt", "sys",
 )  # fmt: skip
-REASONING = ("reasoning_content", "reasoning", "thinking", "thinking_content", "thought", "thoughts")
+REASONING = (
+    "reasoning_content", "reasoning", "thinking", "thinking_content", "thought", "thoughts", "chain_of_thought", "cot",
+    "complex_cot",
+)  # fmt: skip
 TOOLS = ("tools", "functions", "tool_definitions", "function_definitions", "available_tools")
 CONVERSATION = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "data")
 CHOSEN = (
@@ -47,7 +50,7 @@ CONTENT = ("content", "value", "text", "message", "utterance", "parts")
 
 # What needs something else than text, as a key or as a part's type.
 _MEDIA = re.compile(
-    r"(input_)?(image|img|picture|photo|pixel_value|audio|speech|video)s?(_?(path|file|url|uri|name|byte|base64|data|pil)s?)?"
+    r"media|mm_data|multi_?modal_data|(input_)?(image|img|picture|photo|pixel_value|audio|speech|video)s?(_?(list|path|file|url|uri|name|byte|base64|data|pil)s?)?"
 )
 
 # Kept apart from the keys that nobody knows: they say where an example comes from or how it was filed, nothing of what

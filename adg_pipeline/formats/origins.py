@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ class Origin:
     """What `adg pool add` made of one source.
 
     source: absolute path, or ``hf:owner/name`` with its split. revision: commit of a data set of the hub. files: name in
-    the pool → SHA-256. examples: in all of them.
+    the pool → SHA-256. examples: in all of them. noted: what was to be said of the source's records, as
+    `ConversionSummary.noted` has it; shards that it was split into no longer show it.
     """
 
     source: str
     files: Mapping[str, str]
     examples: int
     revision: str | None = None
+    noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def read_origin(pool_dir: Path, key: str) -> Origin | None:
@@ -44,7 +46,8 @@ def origin_facts(file: Path) -> dict[str, Any]:
     for key in (shard_key(file.name), source_name(file)):
         origin = read_origin(file.parent, key)
         if origin is not None and file.name in origin.files:
-            return {"from": origin.source, **({"revision": origin.revision} if origin.revision else {})}
+            revision = {"revision": origin.revision} if origin.revision else {}
+            return {"from": origin.source, **revision, **origin.noted}
     return {}
 
 

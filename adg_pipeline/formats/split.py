@@ -94,7 +94,9 @@ def add_to_pool(
             staged = [_copied(file, pool_dir / (key + suffix), staging, summary)]
         else:
             staged = list(_shards(table, key, summary.accepted, rows_per_shard or summary.accepted, staging))
-        origin = Origin(str(file.resolve()), {new.name: new.sha256 for new in staged}, summary.accepted)
+        files = {new.name: new.sha256 for new in staged}
+        noted = summary.noted if rows_per_shard is not None or limit is not None else {}
+        origin = Origin(str(file.resolve()), files, summary.accepted, noted=noted)
         with locked(pool_dir / ORIGINS_FOLDER / ".lock"):
             shards = _put(staged, pool_dir, key, origin, summary, replace, say)
             if rows_per_shard is not None or limit is not None:

@@ -33,7 +33,7 @@ def raw_pool(store: Store, stored: Provenance) -> Metadata:
         "rejected": facts["rejected"],
         "sample": sample,
     }
-    # Counts by key; a table of before there were such notes has none.
+    # Counts by key, where there are any.
     for name in ("keys_not_used", "templates_taken_off"):
         if facts.get(name):
             metadata[name] = dg.MetadataValue.json(facts[name])

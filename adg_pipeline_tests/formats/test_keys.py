@@ -296,6 +296,21 @@ def test_reasoning_in_a_column_and_in_a_part_is_kept():
     assert column["content_hash"] == part["content_hash"]
 
 
+def test_reasoning_beside_a_conversation_is_that_of_its_answer():
+    (example,) = convert_records({"messages": PLAIN, "reasoning": "Be polite."}).examples
+    assert [turn["reasoning"] for turn in example["messages"]] == ["", "Be polite."]
+
+
+def test_what_a_conversation_tells_as_well_is_not_called_unused():
+    assert convert_records({"prompt": "Hi", "messages": PLAIN}).summary.unused == {}
+    assert convert_records({"prompt": "Bye", "messages": PLAIN}).summary.unused == {"prompt": 1}
+
+
+def test_two_questions_that_differ_are_rejected_with_the_mend():
+    converted = convert_records(alpaca(), {**alpaca("Be brief."), "prompt": "Which?"})
+    assert "both 'instruction' and 'prompt'" in converted.reasons[0]
+
+
 def test_thinking_in_the_text_stays_there():
     (example,) = convert_records({"prompt": "Hi", "completion": "<think>Hm.</think>Hello"}).examples
     assert (example["output"], example["messages"]) == ("<think>Hm.</think>Hello", None)

@@ -6,14 +6,15 @@ from typing import Any
 from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.formats import names
 from adg_pipeline.formats.errors import Unusable
-from adg_pipeline.formats.fields import Record, as_text, describe, first_field
+from adg_pipeline.formats.fields import Record, as_text, describe, missing
 from adg_pipeline.formats.schema import Message
-from adg_pipeline.formats.shapes.draft import Draft, answer_of, context_of, conversation, history_of, single
+from adg_pipeline.formats.shapes.draft import Draft, answer_of, context_of, conversation, history_of, one_of, single
 from adg_pipeline.formats.shapes.turns import read_turns
 
 EXPECTED = "instruction, input (may be left out), output; history and system if there are any"
 # Beside an instruction a question is what it is about.
 _QUESTIONS = ("question", "query", "problem")
+_ASKED = tuple(name for name in names.ASKED if name not in _QUESTIONS)
 
 
 def matches(keys: Set[str]) -> bool:
@@ -22,7 +23,9 @@ def matches(keys: Set[str]) -> bool:
 
 def drafts(record: Record) -> list[Draft]:
     """With history the record is a conversation, whose last user turn is instruction and input."""
-    instruction = first_field(record, ("instruction",))
+    if record.peek("instruction") is None:
+        raise missing(record, ("instruction",))
+    instruction = as_text(record.get(one_of(record, _ASKED)), "instruction")
     input, output, turns = context_of(record, _QUESTIONS), answer_of(record), history(record)
     if not turns:
         return [single(record, instruction, input, output)]

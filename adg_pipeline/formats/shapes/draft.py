@@ -50,9 +50,13 @@ def conversation(record: Record, turns: Iterable[Message]) -> Draft:
     - It has a user turn and ends with an assistant turn, or it is Unusable. What comes after its last turn that may be
       learnt is left off; if there is none, it is Unusable.
     - One user turn and one assistant turn of plain text, and nothing else, are a single-turn example: `messages` is None.
-    - System texts of the record stand before that of the first turn.
+    - System texts of the record stand before that of the first turn. Its reasoning is that of the last one, if this has
+      none of its own.
     """
-    return _draft(record, _without_templates(record, list(turns)), _tools(record))
+    bare = _without_templates(record, list(turns))
+    if bare and bare[-1].role == "assistant" and not bare[-1].reasoning:
+        bare[-1] = replace(bare[-1], reasoning="\n".join(read_reasoning(record)))
+    return _draft(record, bare, _tools(record))
 
 
 def _draft(record: Record, turns: list[Message], tools: str, input: str = "") -> Draft:
@@ -126,16 +130,16 @@ def _called(answer: str, tools: str) -> str:
 
 def asked_of(record: Record) -> tuple[str, str]:
     """Name and text of what is asked. Unusable if nothing is, or two things are."""
-    name = _one_of(record, names.ASKED if record.names & set(names.ASKED) else ("input",))
+    name = one_of(record, names.ASKED if record.names & set(names.ASKED) else ("input",))
     return name, as_text(record.get(name), name)
 
 
 def answer_of(record: Record) -> str:
     """Text of the answer. Unusable if there is none, or there are two."""
-    return answer_text(record, _one_of(record, names.ANSWERED))
+    return answer_text(record, one_of(record, names.ANSWERED))
 
 
-def _one_of(record: Record, family: Sequence[str]) -> str:
+def one_of(record: Record, family: Sequence[str]) -> str:
     """The first of the names that has a value. What others say has to be part of it: they are then left unused."""
     present = record.present(family)
     filled = record.filled(family) or present
@@ -186,6 +190,15 @@ def context_of(record: Record, more: Sequence[str] = (), asked: str = "") -> str
     if asked == "input":
         return "\n\n".join(texts)
     return "\n\n".join(text for text in texts if text.strip()) or _blank(record)
+
+
+def pass_over_told(record: Record, turns: Sequence[Message]) -> None:
+    """Count as used what a conversation tells, too: its question or its answer in a column of their own."""
+    told = {turn.content.strip() for turn in turns}
+    for name in record.present((*names.ASKED, *names.ANSWERED)):
+        value = record.peek(name)
+        if isinstance(value, str) and value.strip() in told:
+            record.get(name)
 
 
 def refuse_context(record: Record, turns: Sequence[Message]) -> None:

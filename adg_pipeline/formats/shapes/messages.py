@@ -8,7 +8,7 @@ from collections.abc import Set
 from adg_pipeline.formats import names
 from adg_pipeline.formats.fields import Record, missing
 from adg_pipeline.formats.schema import Message
-from adg_pipeline.formats.shapes.draft import Draft, answer_of, conversation, refuse_context
+from adg_pipeline.formats.shapes.draft import Draft, answer_of, conversation, pass_over_told, refuse_context
 from adg_pipeline.formats.shapes.turns import read_turns
 
 EXPECTED = "messages, a list of {role, content}"
@@ -34,4 +34,5 @@ def turns_of(record: Record) -> list[Message]:
         raise missing(record, names.CONVERSATION[:3])
     turns = read_turns(record.get(name), name, record, alternating=name in _OF_TEXTS)
     refuse_context(record, turns)
+    pass_over_told(record, turns)
     return turns

@@ -18,6 +18,7 @@ from adg_pipeline.formats.shapes.draft import (
     asked_of,
     context_of,
     conversation,
+    pass_over_told,
     refuse_context,
     single,
 )
@@ -57,6 +58,7 @@ def drafts(record: Record) -> list[Draft]:
         raise Unusable("ambiguous", f"the conversation has an answer already, other than '{name}'")
     turns = chosen if chosen[: len(asked)] == asked else [*asked, *chosen]
     refuse_context(record, turns)
+    pass_over_told(record, turns)
     return [conversation(record, turns)]
 
 
