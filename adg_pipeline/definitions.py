@@ -5,6 +5,7 @@ Importing this module loads no model library: a resource imports what it needs w
 
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -83,10 +84,12 @@ def _resources(settings: Settings) -> dict[str, Any]:
 defs = build_defs()
 
 
+@lru_cache(maxsize=4)
 def job_for_run(name: str, data_dir: str, settings: str, in_process: bool) -> dg.JobDefinition:
     """A job with the settings (JSON), data directory and executor that `adg` was called with.
 
     A run's worker processes make the job again by calling this, so that an option of the command line reaches them.
+    Dagster asks for it several times a run.
     """
     overrides = {"store": Store(data_dir=data_dir)}
     executor = dg.in_process_executor if in_process else steps_in_processes

@@ -89,6 +89,8 @@ def dagster_dev(folder: Path, environment: Mapping[str, str]) -> Iterator[Dagste
     try:
         dev.wait_for("the UI", lambda: _answers(dev))
         yield dev
+        if process.poll() is not None:
+            return  # somebody killed it
         family = psutil.Process(process.pid).children(recursive=True)
         os.kill(int((folder / "service.pid").read_text()), signal.SIGTERM)
         assert process.wait() == 0, dev.tail()

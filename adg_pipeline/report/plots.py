@@ -25,9 +25,9 @@ def score_histogram(scores: NDArray[np.float64], title: str, chosen: NDArray[np.
     """Histogram of (N,) scores, the chosen ones marked where given."""
     figure, axes = _figure()
     edges = np.histogram_bin_edges(scores, bins=40).tolist()
-    axes.hist(scores, bins=edges, color=POOL_COLOUR, label="pool")
+    axes.hist(scores, bins=edges, color=POOL_COLOUR, label="pool", histtype="stepfilled")
     if chosen is not None:
-        axes.hist(scores[chosen], bins=edges, color=CHOSEN_COLOUR, label="selected")
+        axes.hist(scores[chosen], bins=edges, color=CHOSEN_COLOUR, label="selected", histtype="stepfilled")
         axes.legend(frameon=False)
     axes.set(xlabel="score", ylabel="examples", title=title)
     return _markdown(figure, title)

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -129,7 +129,7 @@ def test_a_killed_holder_frees_its_device_at_once_though_a_child_lives_on(tmp_pa
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         os.kill(child, 0)  # still there
-        with leases_of(tmp_path, 1).acquire(timeout=5) as ids:
+        with leases_of(tmp_path, 1).acquire() as ids:
             assert ids == ["0"]
     finally:
         os.kill(child, signal.SIGKILL)
@@ -147,15 +147,14 @@ def test_who_waits_for_two_is_served_before_who_came_later_for_one(tmp_path: Pat
     with leases_of(tmp_path, 2).acquire(1):  # one device stays free all the while
         for number, waiter in enumerate(waiters, start=1):
             waiter.start()
-            until = time.monotonic() + 10
             while len(list(tmp_path.glob("*.ticket"))) < number:
-                assert time.monotonic() < until, "who came later didn't queue"
+                assert waiter.is_alive(), "who came later didn't queue"
                 time.sleep(0.005)
         time.sleep(0.05)
         assert served.empty()
     assert served.get() == 2
     for waiter in waiters:
-        waiter.join(10)
+        waiter.join()
         assert waiter.exitcode == 0
 
 
@@ -189,9 +188,12 @@ def test_under_random_kills_no_device_is_held_twice_none_is_lost_and_all_get_the
         worker.join()
 
     workers = [start(1 + number % 2) for number in range(8)]
-    until = time.monotonic() + 6
+
+    def takes() -> Counter[str]:
+        return Counter(line.split()[3] for line in journal.read_text().splitlines() if line.startswith("take"))
+
     killed = 0
-    while time.monotonic() < until:
+    while killed < 60 or min(takes()[count] for count in "12") <= 10:
         time.sleep(chance.uniform(0.02, 0.1))
         victim = chance.randrange(len(workers))
         count, worker = workers[victim]
@@ -213,10 +215,8 @@ def test_under_random_kills_no_device_is_held_twice_none_is_lost_and_all_get_the
             served[count] += 1
         else:
             holder = {name: owner for name, owner in holder.items() if owner != process}
-    assert killed > 10
-    assert min(served[1], served[2]) > 10
     assert served[2] > served[1] / 4, "who needs two starves"
-    with leases_of(locks, 3).acquire(3, timeout=5):
+    with leases_of(locks, 3).acquire(3):
         assert len(list(locks.glob("*.ticket"))) == 0
 
 

@@ -23,10 +23,8 @@ def start(bench: Workbench, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for_first_shard(bench: Workbench, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 90
     while not bench.store.shards("raw_pool"):
         assert process.poll() is None
-        assert time.monotonic() < until
         time.sleep(0.1)
 
 
@@ -72,7 +70,7 @@ def test_a_stopped_command_says_so_and_frees_its_slot(bench: Workbench) -> None:
     process = start(bench, "run")
     wait_for_first_shard(bench, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 130
+    assert process.wait() == 130
     with bench.instance() as instance:
         ended = {dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE}
         assert {run.status for run in instance.get_runs()} <= ended

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from itertools import count
+from threading import Barrier
 
 import pytest
 
@@ -16,13 +17,13 @@ def test_all_items_of_all_sources_come(workers: int) -> None:
 
 
 def test_sources_run_at_the_same_time() -> None:
-    def wait(name: str) -> Iterator[str]:
-        time.sleep(0.3)
+    both_at_work = Barrier(2)
+
+    def meet(name: str) -> Iterator[str]:
+        both_at_work.wait()
         yield name
 
-    started = time.monotonic()
-    assert sorted(interleave([wait("a"), wait("b")], 2)) == ["a", "b"]
-    assert time.monotonic() - started < 0.55
+    assert sorted(interleave([meet("a"), meet("b")], 2)) == ["a", "b"]
 
 
 def test_error_of_one_source_stops_the_others() -> None:
