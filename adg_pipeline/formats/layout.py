@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adg_pipeline.formats.comma_separated import header_cells
 from adg_pipeline.formats.enclosed import is_line_of_turns, is_table, records_at
 from adg_pipeline.formats.errors import PoolFileError, Unusable
 from adg_pipeline.formats.fields import Record, as_record, keys_of
-from adg_pipeline.formats.rows import Container, header_of, read_rows
+from adg_pipeline.formats.rows import Container, header_of, is_header, read_rows
 from adg_pipeline.formats.shapes import expected_shapes, shape_of
+from adg_pipeline.formats.shards import split_name
 from adg_pipeline.formats.streams import Compression, StreamBroken, compression_of, first_bytes, read_chunks, read_head
 from adg_pipeline.settings.sections import IdScope, PoolFormat, RawPoolConfig
 
@@ -19,8 +21,8 @@ PEEK_BYTES = 8 << 20
 
 _FOREIGN = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "a 7z archive"}
 EXPECTED = (
-    "Expected a JSON array, JSON lines, TSV or Parquet (text plain, gzip or zstd; UTF-8, or UTF-16 with byte-order "
-    f"mark) of one of these shapes: {expected_shapes()}"
+    "Expected a JSON array, JSON lines, CSV or TSV with a header, or Parquet (text plain, gzip or zstd; UTF-8, or UTF-16 "
+    f"with byte-order mark) of one of these shapes: {expected_shapes()}"
 )
 
 
@@ -93,11 +95,20 @@ def _text_container(path: Path, config: RawPoolConfig) -> Container:
         return "tsv"
     if line.count(b"\t") == 2 and (config.format == "flan_cot" or not is_json):
         return "tsv"
+    if not is_json and (
+        is_header([name.strip() for name in header_cells(line)], config.columns) or _is_named_csv(path)
+    ):
+        return "csv"
     if line.startswith(b"["):
         return "lines" if is_line_of_turns(head) else "array"
     if records_at(head) is not None:
         return "enclosed"
     return "table" if line.startswith(b"{") and is_table(head, complete) else "lines"
+
+
+def _is_named_csv(path: Path) -> bool:
+    """A table whose columns nobody knows is to be refused as a table, not as broken JSON."""
+    return split_name(path.name)[1].lower().startswith(".csv")
 
 
 def _before_break(path: Path) -> bytes:

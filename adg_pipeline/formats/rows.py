@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adg_pipeline.formats import framing, parquet
+from adg_pipeline.formats.comma_separated import read_csv
 from adg_pipeline.formats.enclosed import is_turns, keys_after, records_at, table_rows
 from adg_pipeline.formats.errors import Unusable, encodable
 from adg_pipeline.formats.fields import Notes, as_record, describe
@@ -20,7 +21,7 @@ from adg_pipeline.formats.shapes.flan_cot import COLUMNS, read_line
 from adg_pipeline.formats.streams import StreamBroken, read_chunks, read_head
 from adg_pipeline.progress import Progress
 
-Container = Literal["lines", "array", "enclosed", "table", "tsv", "parquet"]
+Container = Literal["lines", "array", "enclosed", "table", "tsv", "csv", "parquet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ def read_rows(
             for value in table_rows(chunks):
                 number += 1
                 yield Row(number, None, value if isinstance(value, dict) else not_an_object(value))
+            return
+        if container == "csv":
+            for number, line, value in read_csv(chunks, limit):
+                yield Row(number, line, value)
             return
         if container == "tsv":
             yield from _tsv_rows(framing.lines(chunks, limit), columns or {})
@@ -120,8 +125,13 @@ def _tsv_rows(frames: Iterator[framing.Frame], columns: Mapping[str, str]) -> It
 def header_of(line: bytes, columns: Mapping[str, str]) -> list[str] | None:
     """The column names of a first line, if these are names of some shape's fields, in any order; else None."""
     header = [name.strip().strip('"') for name in line.decode("utf-8", "replace").split("\t")]
-    record = as_record(dict.fromkeys(header, ""), columns if set(columns.values()) <= set(header) else {})
-    return header if len(header) > 1 and len(set(header)) == len(header) and shape_of(record) else None
+    return header if len(set(header)) == len(header) and is_header(header, columns) else None
+
+
+def is_header(names: Sequence[str], columns: Mapping[str, str]) -> bool:
+    """Whether a table with these column names has a known shape."""
+    record = as_record(dict.fromkeys(names, ""), columns if set(columns.values()) <= set(names) else {})
+    return len(names) > 1 and shape_of(record) is not None
 
 
 def _read_cells(header: Sequence[str], line: str) -> Mapping[str, Any]:
