@@ -65,8 +65,9 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         selector = context.partition_key
         config, kept = asked(context, store, SelectionConfig, selector)
         by_sensor = SENSOR_TAG in context.run.tags
-        if by_sensor and (stays := _pinned(context, store, selector, config)) is not None:
-            return stays
+        if by_sensor and store.is_pinned(selector):
+            context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
+            return _result(store, selector, config)
         inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
         bins = _usable_bins(store, inputs)
         key = selection_key(selector, bins["recipe"], config.recipe(), inputs)
@@ -84,14 +85,16 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             subset = _subset(store, ranking)
         manifest = _manifest(store, selector, key, config, kept, inputs, bins, ranking, subset)
         with store.shard_lock("selected_subset", selector):
-            # Looked at again: somebody may have restored a subset while this run was under way.
-            if by_sensor and (stays := _pinned(context, store, selector, config)) is not None:
-                return stays
+            # Looked at again: somebody may have asked for another subset, or restored one, while this run was under way.
+            if by_sensor and before is not None and _overtaken(context, store, selector, config):
+                context.log.info(f"selected_subset {selector}: asked for otherwise meanwhile, nothing is replaced")
+                return _result(store, selector, config)
+            if not by_sensor:
+                store.remember_subset(selector, kept)
             history = store.subset_history(selector)
             history.keep_current()
             _publish(store.selection_dir(selector), ranking, subset, manifest)
             history.prune(config.history)
-            store.remember_subset(selector, kept)
         if inputs.left_out:
             context.log.warning(f"selected_subset {selector}: shards left out: {', '.join(inputs.left_out)}")
         counts = manifest["counts"]
@@ -107,14 +110,8 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
     return selected_subset
 
 
-def _pinned(
-    context: dg.AssetExecutionContext, store: Store, selector: str, config: SelectionConfig
-) -> dg.MaterializeResult | None:
-    """The subset at hand if somebody restored it: then no sensor replaces it."""
-    if not store.is_pinned(selector):
-        return None
-    context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
-    return _result(store, selector, config)
+def _overtaken(context: dg.AssetExecutionContext, store: Store, selector: str, config: SelectionConfig) -> bool:
+    return store.is_pinned(selector) or asked(context, store, SelectionConfig, selector)[0] != config
 
 
 def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:

@@ -84,11 +84,16 @@ def checkpoint_row(store: Store, selector: str, in_force: InForce) -> dict[str, 
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise StoreError(f"{path}: damaged ({error}). Delete {path.parent}, then train again", [path.parent]) from error
+        mend = f"`rm -r {shlex.quote(str(path.parent))} && {_run(selector)} --train`"
+        unknown = dict.fromkeys(("subset", "examples", "made"))
+        return {"selector": selector, "state": "damaged", **unknown, "why": f"{path}: {error}", "mend": mend}
     job = made["job"]
     selection = job["provenance"].get("selection")
     of = content_id(selection) if selection else None
-    stored = store.subset_history(selector).current()
+    try:
+        stored = store.subset_history(selector).current()
+    except StoreError:  # the subset's own row says so
+        stored = None
     state, why = (
         "current",
         "; ".join(_changes("finetuned_checkpoint", job["config"], in_force.settings.finetuned_checkpoint)),

@@ -13,7 +13,7 @@ from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import locked, write_atomically
 from adg_pipeline.settings.kept import Kept
 
-SHARED = "shared"  # what shards, bins and trainings were made with: one of each for all subsets
+SHARED = "*"  # what shards, bins and trainings were made with: one of each for all subsets
 
 
 class KeptSettings:

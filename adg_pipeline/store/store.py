@@ -180,7 +180,7 @@ class Store(dg.ConfigurableResource):
         return SubsetHistory(self.selection_dir(selector), self.root / "subset_history" / selector)
 
     def remember_subset(self, selector: str, kept: Kept) -> None:
-        """A run that was asked for has made this subset, or found it current: its settings hold, no pin does."""
+        """Somebody asked for this subset: its settings hold, no pin does."""
         self.kept.keep(selector, ["selected_subset"], kept)
         self.kept.unpin(selector)
 

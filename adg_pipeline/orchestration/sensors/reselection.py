@@ -85,6 +85,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
             inputs = selection_inputs(store, list(listing.shards))
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
+        at_hand = {selector: store.selection_manifest(selector) or {} for selector in selectors}
         decision = decide_reselection(
             states,
             inputs,
@@ -94,7 +95,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
                 selector: selection_key(selector, of.semantic_bins.recipe(), of.selected_subset.recipe(), inputs)
                 for selector, of in wanted.items()
             },
-            {selector: (store.selection_manifest(selector) or {}).get("key") for selector in selectors},
+            {selector: manifest.get("key") for selector, manifest in at_hand.items()},
             [selector for selector in selectors if store.is_pinned(selector)],
         )
         if not decision.requests:
@@ -103,7 +104,9 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
-                    run_key=f"{selector}-{key}",
+                    # Dagster starts one run per key, whatever becomes of it. A subset that was made before, and then
+                    # another in its place, is asked for again.
+                    run_key=f"{selector}-{key}-{at_hand[selector].get('made_at', '')}",
                     partition_key=selector,
                     tags=RESELECTION_PRIORITY,
                 )
