@@ -24,8 +24,9 @@ INTRODUCTION = """# Configuration
 
 Settings are read from `adg.yaml` in the working directory, or from the file that `$ADG_CONFIG` names. Every setting has a
 default, so the file may hold only what you change, or be missing. Any of them can be given as a flag, and
-[then holds](operations.md#which-settings-hold): `adg run --set generations.samples=7 --set selected_subset.weight=0.5`. A misspelt key or a value out of bounds is refused,
-naming the file, the key and what is allowed. The launchpad of Dagster's UI shows the same fields.
+[then holds](operations.md#which-settings-hold): `adg run --set generations.samples=7 --set selected_subset.weight=0.5`.
+A misspelt key or a value out of bounds is refused, naming the file, the key and what is allowed. The
+launchpad of Dagster's UI shows the same fields.
 
 ```yaml
 # adg.yaml

@@ -51,8 +51,8 @@ def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
         click.echo(f"subset {row['selector']}: {row['state']}{made}")
         _details(id=row["subset"], kept=_kept(row), why=row["why"], mend=row["mend"])
     for row in tables["checkpoints"]:
-        made = f"{row['examples']:,} examples, made {row['made']}"
-        click.echo(f"checkpoint {row['selector']}: {row['state']}, {made}")
+        made = "" if row["made"] is None else f", {row['examples']:,} examples, made {row['made']}"
+        click.echo(f"checkpoint {row['selector']}: {row['state']}{made}")
         _details(subset=row["subset"], why=row["why"], mend=row["mend"])
 
 
