@@ -23,8 +23,9 @@ from adg_pipeline.store.tables import PROVENANCE_KEY
 
 DESCRIPTION = """A file of the pool directory in one canonical schema.
 
-Reads Alpaca, OpenAI messages, ShareGPT, prompt/completion, self-instruct, FLAN CoT and Parquet files, plain, gzip or
-zstd. Every record is accepted, or rejected with its place and reason: *read = accepted + rejected*.
+Reads Alpaca, OpenAI messages, ShareGPT, prompt/completion, preference pairs, self-instruct, FLAN CoT and Parquet files,
+plain, gzip or zstd. Every record is accepted, or rejected with its place and reason: *read = accepted + rejected*. Keys
+that nothing was made of are named.
 """
 
 

@@ -13,7 +13,18 @@ from adg_pipeline_tests.formats.reading import convert_bytes, convert_records
 
 TEXT = st.text(max_size=12)
 ROLES = st.sampled_from(["system", "user", "assistant", "tool", "human", "gpt"])
-TURN = st.fixed_dictionaries({"role": ROLES, "content": TEXT})
+CALL = st.fixed_dictionaries({"name": st.just("f"), "arguments": st.dictionaries(TEXT, TEXT | st.none(), max_size=2)})
+TURN = st.fixed_dictionaries(
+    {"role": ROLES, "content": TEXT},
+    optional={
+        "reasoning_content": TEXT,
+        "tool_calls": st.lists(CALL, max_size=2),
+        "name": TEXT,
+        "tool_call_id": TEXT,
+        "weight": st.sampled_from([0, 1]),
+    },
+)
+TOOLS = st.just("") | st.lists(st.fixed_dictionaries({"name": st.just("f"), "description": TEXT}), max_size=2)
 FIELDS = st.fixed_dictionaries(
     {"instruction": TEXT, "output": TEXT},
     optional={
@@ -23,7 +34,9 @@ FIELDS = st.fixed_dictionaries(
         "history": st.lists(st.tuples(TEXT, TEXT)),
     },
 )
-RECORD = FIELDS | st.fixed_dictionaries({"messages": st.lists(TURN, max_size=5)}, optional={"id": TEXT, "tools": TEXT})
+RECORD = FIELDS | st.fixed_dictionaries(
+    {"messages": st.lists(TURN, max_size=5)}, optional={"id": TEXT, "tools": TOOLS, "system_prompt": TEXT}
+)
 
 
 @settings(max_examples=60, deadline=None)
