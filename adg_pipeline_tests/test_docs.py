@@ -12,6 +12,7 @@ import yaml
 from adg_pipeline.cli.main import adg
 from adg_pipeline.formats.layout import detect_layout
 from adg_pipeline.formats.shapes import SHAPES
+from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
 from adg_pipeline.settings.loading import Settings, load_settings
 from adg_pipeline.settings.sections import RawPoolConfig, Section
 
@@ -104,6 +105,15 @@ def test_every_settings_file_shown_is_valid(page: Path, tmp_path: Path) -> None:
         file = tmp_path / "adg.yaml"
         file.write_text(block, "utf-8")
         load_settings(file)
+
+
+def test_the_readme_lists_every_command() -> None:
+    listed = re.findall(r"^\| `adg (\w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert set(listed) == set(adg.commands)
+
+
+def test_what_installs_vllm_is_what_a_refusal_says() -> None:
+    assert any(line.startswith(INSTALL_VLLM) for line in blocks(ROOT / "docs" / "gpu-host.md", "bash")[0].splitlines())
 
 
 def test_every_format_has_an_example_that_is_detected_as_such(tmp_path: Path) -> None:

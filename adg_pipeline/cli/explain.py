@@ -8,7 +8,7 @@ from adg_pipeline.cli.options import as_json, open_store, require_known
 from adg_pipeline.cli.output import shown
 
 
-@click.command()
+@click.command(short_help="Why an example is in the subset or isn't.")
 @click.argument("example_id")
 @click.option("--selector", default="adg", show_default=True)
 @as_json

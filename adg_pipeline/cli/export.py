@@ -9,7 +9,7 @@ from adg_pipeline.cli.options import open_store, require_known
 from adg_pipeline.cli.output import say
 
 
-@click.command()
+@click.command(short_help="Write a subset in the format of a trainer.")
 @click.option("--selector", default="adg", show_default=True)
 @click.option(
     "--format",

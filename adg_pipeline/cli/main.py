@@ -22,6 +22,10 @@ class Stopped(Exception):
 
 
 class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use, not of the alphabet."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -39,7 +43,16 @@ def adg() -> None:
     """
 
 
-for command in (demo.demo, dev.dev, pool.pool, run.run, status.status, subset.subset, explain.explain, export.export):
+for command in (
+    demo.demo,
+    pool.pool,
+    run.run,
+    status.status,
+    subset.subset,
+    explain.explain,
+    export.export,
+    dev.dev,
+):
     adg.add_command(command)
 
 
@@ -50,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command: Callable[..., Any] = adg
     try:
         with signals_kept():
-            command(args=arguments, standalone_mode=False)
+            command(args=arguments, prog_name="adg", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt, Stopped):
         if sys.stderr.isatty():
             say("")  # after the terminal's own ^C

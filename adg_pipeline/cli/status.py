@@ -17,7 +17,7 @@ NAMED = 5  # shards that are named of those that share a state and its reason
 ORDER = ("damaged", "quarantined", "missing", "stale", "running", "current")
 
 
-@click.command()
+@click.command(short_help="What is current, why the rest isn't, and the mend.")
 @click.option("--all", "all_shards", is_flag=True, help="A row for every shard.")
 @set_option
 @as_json
