@@ -66,6 +66,7 @@ def write_model(job: TrainingJob, checkpoint: Path, folder: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             str(checkpoint), config=config, dtype=torch.float32, use_safetensors=True
         )
+    model.generation_config = GenerationConfig()  # see `_write_generation_config`
     model.to(stored_type).save_pretrained(folder)
 
 
@@ -78,7 +79,9 @@ def _write_generation_config(job: TrainingJob, template: PromptTemplate, folder:
         config = GenerationConfig.from_model_config(AutoConfig.from_pretrained(job.base_model, revision=revision))
     ends = sorted(template.turn_ends)
     config.eos_token_id = ends if len(ends) > 1 else ends[0]
-    config.save_pretrained(folder)
+    config.to_json_file(
+        folder / "generation_config.json"
+    )  # `save_pretrained` refuses some that models are published with
 
 
 def _manifest(

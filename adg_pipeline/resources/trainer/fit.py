@@ -9,7 +9,7 @@ from pathlib import Path
 import datasets
 import torch
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, PrinterCallback
+from transformers import AutoModelForCausalLM, GenerationConfig, PrinterCallback
 from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -55,6 +55,8 @@ def _trainer(job: TrainingJob, examples: TokenizedExamples, progress: Progress) 
     model = AutoModelForCausalLM.from_pretrained(
         job.base_model, revision=loading_revision(job.base_model, job.revision), dtype=dtype, use_safetensors=True
     )
+    # Saving refuses some generation configs that models are published with. `finish` writes the backbone's.
+    model.generation_config = GenerationConfig()
     trainer = SFTTrainer(
         model=model,
         args=_arguments(job, bfloat16),

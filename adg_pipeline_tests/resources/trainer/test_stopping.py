@@ -57,7 +57,7 @@ def test_every_kind_of_checkpoint_names_its_ends_and_how_it_is_asked(
     from adg_pipeline.resources.trainer.fit import fit
 
     backbone = backbone_with_chatml(tmp_path / "backbone")
-    declared = {"do_sample": True, "temperature": 0.7, "eos_token_id": 5}
+    declared = {"do_sample": False, "temperature": 0.7, "eos_token_id": 5}  # as some are published: a contradiction
     (backbone / "generation_config.json").write_text(json.dumps(declared))
     job = plan(tmp_path / "adg", template="chat", max_steps=1, **how).model_copy(
         update={"base_model": str(backbone), "template_options": {"tone": "dry"}}
@@ -69,7 +69,7 @@ def test_every_kind_of_checkpoint_names_its_ends_and_how_it_is_asked(
     tokenizer = AutoTokenizer.from_pretrained(finished)
     end = tokenizer.convert_tokens_to_ids(END)
     assert published.eos_token_id == [tokenizer.eos_token_id, 5, end]
-    assert (published.do_sample, published.temperature) == (True, 0.7)
+    assert (published.do_sample, published.temperature) == (False, 0.7)
     manifest = json.loads((finished / "training_manifest.json").read_text())
     assert manifest["turn_ends"] == {"<|end|>": 0, tokenizer.convert_ids_to_tokens(5): 5, END: end}
     assert (manifest["job"]["template"], manifest["job"]["template_options"]) == ("chat", {"tone": "dry"})
