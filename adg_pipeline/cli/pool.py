@@ -1,6 +1,7 @@
 """``adg pool``: what lies in the pool directory."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from adg_pipeline.cli.options import as_json, open_store, read_settings, set_opt
 from adg_pipeline.cli.output import print_rows, say
 
 if TYPE_CHECKING:
+    from adg_pipeline.formats.collections import Collection
     from adg_pipeline.formats.convert import ConversionSummary
 
 
@@ -21,10 +23,13 @@ def pool() -> None:
 
 
 @pool.command("add")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|FOLDER|hf:OWNER/NAME…")
 @click.option("--rows-per-shard", type=click.IntRange(min=1), help="Split into shards of this many examples.")
 @click.option("--limit", type=click.IntRange(min=1), help="Take only the first N examples of each file.")
 @click.option("--name", help="Shard key and source instead of the file's name; for one file.")
+@click.option("--split", help="Split of a data set that has several: train.")
+@click.option("--revision", help="Commit, tag or branch of a data set of the hub; the newest commit if left out.")
+@click.option("--config", help="Configuration of a data set of the hub that has several.")
 @click.option(
     "--with-folder", is_flag=True, help="Put the name of its folder before each file's: a-train for a/train.json."
 )
@@ -32,36 +37,40 @@ def pool() -> None:
 @set_option
 @as_json
 def pool_add(
-    files: Sequence[Path],
+    sources: Sequence[str],
     rows_per_shard: int | None,
     limit: int | None,
     name: str | None,
+    split: str | None,
+    revision: str | None,
+    config: str | None,
     with_folder: bool,
     replace: bool,
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Add FILES to the pool. Adding the same file again changes nothing, once it has changed replaces what it gave."""
-    from adg_pipeline.formats.split import add_to_pool, names_in_pool
+    """Add files to the pool, folders of Parquet files, folders that `datasets` saved, and data sets of the hub.
+
+    Adding the same again changes nothing; once it has changed, it replaces what it gave.
+    """
+    from adg_pipeline.formats.collections import Collection
+    from adg_pipeline.formats.split import add_collection, add_to_pool, names_in_pool
     from adg_pipeline.progress import ProgressLog
 
     store, settings = open_store(), read_settings(overrides)
-    if name and len(files) > 1:
-        raise click.UsageError(f"--name is for one file, {len(files)} are given")
+    if name and len(sources) > 1:
+        raise click.UsageError(f"--name is for one file, {len(sources)} are given")
+    files = [_opened(source, split, revision, config) for source in sources]
     names = {files[0]: name} if name else names_in_pool(files, with_folder=with_folder)
     added: list[Any] = []
     for file, its_name in names.items():
-        written = add_to_pool(
-            file,
-            store.pool_dir,
-            rows_per_shard,
-            limit,
-            its_name,
-            settings.raw_pool,
-            ProgressLog(say, str(file), "bytes"),
-            replace=replace,
-            say=say,
-        )
+        where = (store.pool_dir, rows_per_shard, limit, its_name, settings.raw_pool)
+        if isinstance(file, Collection):
+            progress = ProgressLog(say, str(file), "rows")
+            written = add_collection(file, *where, progress, replace=replace, say=say)
+        else:
+            progress = ProgressLog(say, str(file), "bytes")
+            written = add_to_pool(file, *where, progress, replace=replace, say=say)
         say(f"{file}: {_counts(written[0].summary, limit)}")
         for note in written[0].summary.notes:
             say(f"{file}: {note}")
@@ -71,6 +80,22 @@ def pool_add(
         return
     for shard in added:
         click.echo(f"{shard.key}\t{'written' if shard.changed else 'unchanged'}\t{shard.path}")
+
+
+def _opened(source: str, split: str | None, revision: str | None, config: str | None) -> "Path | Collection":
+    from adg_pipeline.formats.collections import open_collection
+    from adg_pipeline.formats.hub import HUB_PREFIX
+
+    path = Path(source)
+    if source.startswith(HUB_PREFIX) or path.is_dir():
+        return open_collection(source, split=split, revision=revision, config=config)
+    if not path.exists():
+        raise click.BadParameter(f"{source} doesn't exist", param_hint="FILE")
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise click.BadParameter(f"{source} can't be read", param_hint="FILE")
+    if split or revision or config:
+        raise click.UsageError(f"--split, --revision and --config are for data sets, {source} is a file")
+    return path
 
 
 def _counts(counts: "ConversionSummary", limit: int | None) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from adg_pipeline.formats.collections import Collection, write_rows
 from adg_pipeline.formats.convert import ConversionSummary, convert
-from adg_pipeline.formats.errors import PoolFileChanged, ShardConflict
+from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError, ShardConflict
 from adg_pipeline.formats.layout import detect_layout
 from adg_pipeline.formats.origins import ORIGINS_FOLDER, Origin, read_origin, write_origin
 from adg_pipeline.formats.shards import shard_key, source_name, split_name
@@ -22,6 +23,7 @@ from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import RawPoolConfig
 
 REJECTS_FOLDER = ".rejects"
+ROWS_PER_SHARD = 1000
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def add_to_pool(
     *,
     replace: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    collection: Collection | None = None,
 ) -> list[ShardWritten]:
     """Put a file into the pool directory, which is made if it is missing. Doing it again changes nothing.
 
@@ -71,7 +74,7 @@ def add_to_pool(
     Anything else under this key is replaced only if `replace` is set.
 
     rows_per_shard: examples per shard, one shard if None. limit: only the first so many examples; the rest of the file
-    isn't read. name: shard key and source instead of the file's own.
+    isn't read. name: shard key and source instead of the file's own. collection: what the file holds the rows of.
 
     Raises:
         PoolFileError: nothing in the file is usable.
@@ -96,7 +99,9 @@ def add_to_pool(
             staged = list(_shards(table, key, summary.accepted, rows_per_shard or summary.accepted, staging))
         files = {new.name: new.sha256 for new in staged}
         noted = summary.noted if rows_per_shard is not None or limit is not None else {}
-        origin = Origin(str(file.resolve()), files, summary.accepted, noted=noted)
+        came_from = collection.source if collection else str(file.resolve())
+        revision = collection.revision if collection else None
+        origin = Origin(came_from, files, summary.accepted, revision, noted=noted)
         with locked(pool_dir / ORIGINS_FOLDER / ".lock"):
             shards = _put(staged, pool_dir, key, origin, summary, replace, say)
             if rows_per_shard is not None or limit is not None:
@@ -104,14 +109,52 @@ def add_to_pool(
     return shards
 
 
-def names_in_pool(files: Sequence[Path], *, with_folder: bool = False) -> dict[Path, str]:
-    """The name that each file gets in the pool. The same file named twice is one.
+def add_collection(
+    collection: Collection,
+    pool_dir: Path,
+    rows_per_shard: int | None = None,
+    limit: int | None = None,
+    name: str | None = None,
+    config: RawPoolConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    replace: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[ShardWritten]:
+    """Put a data set of several files into the pool as canonical JSONL shards; otherwise like `add_to_pool`.
+
+    rows_per_shard: `ROWS_PER_SHARD` if None. limit: rows beyond those that it takes aren't fetched, but for some.
+    progress: called with (rows fetched, rows in all).
+    """
+    config = config or RawPoolConfig()
+    name = name or collection.name
+    with disk_faults(pool_dir), staging_directory(pool_dir / shard_key(name)) as staging:
+        rows = staging / f"{shard_key(name)}.parquet"
+        try:
+            most = None if limit is None else 2 * limit + 100
+            while not write_rows(collection, rows, most, progress) and limit is not None and most is not None:
+                if convert(rows, staging / "t", staging / "r", config, limit=limit).accepted >= limit:
+                    break
+                most *= 8  # too many of them were rejected
+            size = rows_per_shard or ROWS_PER_SHARD
+            return add_to_pool(
+                rows, pool_dir, size, limit, name, config, replace=replace, say=say, collection=collection
+            )
+        except PoolFileError as error:
+            raise PoolFileError(str(error).replace(str(rows), str(collection))) from error
+
+
+def names_in_pool(files: Sequence[Path | Collection], *, with_folder: bool = False) -> dict[Path | Collection, str]:
+    """The name that each file or data set gets in the pool. The same file named twice is one.
 
     with_folder: ``a-train.json`` for ``a/train.json``. Raises ShardConflict where two files would have one shard key.
     """
-    names, claims = {}, defaultdict(list)
-    for file in {file.resolve(): file for file in files}.values():
-        names[file] = f"{file.resolve().parent.name}-{file.name}" if with_folder else file.name
+    names: dict[Path | Collection, str] = {}
+    claims: dict[str, list[Path | Collection]] = defaultdict(list)
+    for file in {str(file.resolve()) if isinstance(file, Path) else file.source: file for file in files}.values():
+        names[file] = file.name
+        if with_folder and isinstance(file, Path):
+            names[file] = f"{file.resolve().parent.name}-{file.name}"
         claims[shard_key(names[file])].append(file)
     for key, claiming in claims.items():
         if len(claiming) > 1:
