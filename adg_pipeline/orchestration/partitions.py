@@ -3,16 +3,25 @@
 https://docs.dagster.io/guides/build/partitions-and-backfills
 """
 
-import dagster as dg
+from collections.abc import Iterable
 
-from adg_pipeline.algorithms.selectors import SELECTORS
+import dagster as dg
 
 # One partition per pool file. Dagster's pages break on commas and spaces in keys, and store paths and SQL filters are
 # made from them, so `adg_pipeline.formats.split.shard_key` admits only letters, digits, "_" and "-".
 pool_shards = dg.DynamicPartitionsDefinition(name="pool_shards")
 
-# A selector is a way to choose a subset: `adg` is the product, the others are arms that a user compares with it.
-selectors = dg.StaticPartitionsDefinition(list(SELECTORS))
+# A selector is a way to choose a subset: `adg` is the product, the others are arms that a user compares with it. Its
+# partition is made when somebody first asks for its subset: the graph would show one that nobody wants as missing.
+selectors = dg.DynamicPartitionsDefinition(name="selectors")
+
+
+def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:
+    """Make the partitions that there aren't, in the order of their keys."""
+    name = definition.name or ""
+    new = sorted(set(keys) - set(instance.get_dynamic_partitions(name)))
+    if new:
+        instance.add_dynamic_partitions(name, new)
 
 
 def contiguous_ranges(wanted: list[str], ordered: list[str], longest: int) -> list[tuple[str, str, int]]:

@@ -12,7 +12,7 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
-from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards
+from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards, register, selectors
 from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
     CHECKPOINT_JOB,
@@ -79,10 +79,7 @@ class Runner:
 
     def register(self, shards: Sequence[str]) -> None:
         """Make partitions of new shards, in the order of their keys."""
-        name = pool_shards.name or ""
-        new = sorted(set(shards) - set(self.instance.get_dynamic_partitions(name)))
-        if new:
-            self.instance.add_dynamic_partitions(name, new)
+        register(self.instance, pool_shards, shards)
 
     def bring_shards_up_to_date(self, report: RunReport) -> None:
         """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done.
@@ -166,6 +163,7 @@ class Runner:
 
     def select(self, selector: str, report: RunReport) -> None:
         """Renew the subset of a selector if its inputs or settings changed."""
+        register(self.instance, selectors, [selector])
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
         inputs = selection_inputs(self.store, list(list_shards(self.store.pool_dir).shards))
         if not inputs.scores:
@@ -187,6 +185,7 @@ class Runner:
 
     def train(self, selector: str, report: RunReport) -> None:
         """Fine-tune on the subset of a selector; a checkpoint of the same subset and settings is kept."""
+        register(self.instance, selectors, [selector])
         if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: selector}):
             report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
         else:

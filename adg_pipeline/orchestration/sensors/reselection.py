@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
+from adg_pipeline.orchestration.partitions import register
+from adg_pipeline.orchestration.partitions import selectors as selector_partitions
 from adg_pipeline.orchestration.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
 from adg_pipeline.store import Store
 
@@ -85,6 +88,9 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
             inputs = selection_inputs(store, list(listing.shards))
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
+        # Those at hand too: a store may be older than its instance, or come from elsewhere.
+        stored = [name for name in SELECTORS if store.selection_dir(name).exists()]
+        register(context.instance, selector_partitions, [*selectors, *stored])
         at_hand = {selector: store.selection_manifest(selector) or {} for selector in selectors}
         decision = decide_reselection(
             states,
@@ -111,7 +117,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
                     tags=RESELECTION_PRIORITY,
                 )
                 for selector, key in decision.requests.items()
-            ]
+            ],
         )
 
     return reselection_sensor
