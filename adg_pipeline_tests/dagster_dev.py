@@ -97,6 +97,8 @@ def dagster_dev(folder: Path, environment: Mapping[str, str]) -> Iterator[Dagste
         outlived = [entry for entry in family if entry.is_running() and entry.status() != psutil.STATUS_ZOMBIE]
         assert not outlived, f"{outlived} outlived `adg dev`"
         with socket.socket() as probe:
+            # A port is free though a browser's last connection still lingers on it; it isn't while somebody listens.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
     finally:
         print(dev.tail())  # noqa: T201
