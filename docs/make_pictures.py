@@ -116,6 +116,7 @@ def quadrants(page: Page, dev: DagsterDev) -> Locator:
 
 
 def sample(page: Page, dev: DagsterDev, asset: str, key: str) -> Locator:
+    page.set_viewport_size({**SIZE, "height": 3000})  # a table that scrolls is cut
     return entry(partition(page, dev, asset, key), "sample").locator("table").first
 
 

@@ -28,7 +28,7 @@ published as safetensors with the tokenizer and a manifest that leads back to th
 ```
 adg run --train                      # the pool, the subset of adg, then the checkpoint
 adg run --selector random --train    # the same with the subset to compare with
-adg run --train --set finetuned_checkpoint.method=lora --set finetuned_checkpoint.learning_rate=1e-4
+adg run --train --set finetuned_checkpoint.method=lora
 ```
 
 **Settings** stand under `finetuned_checkpoint` in adg.yaml, or in the launchpad: `method` (full or lora), `epochs`,
