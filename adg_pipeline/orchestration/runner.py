@@ -245,8 +245,12 @@ class Runner:
                     raise KeyboardInterrupt
                 if result.success:
                     return True
-                if any(_interrupted(event) for event in result.filter_events(lambda event: event.is_failure)):
+                failures = result.filter_events(lambda event: event.is_failure)
+                if any(_interrupted(event) for event in failures):
                     raise KeyboardInterrupt
+                if not any(event.is_step_failure for event in failures):
+                    # A step tells by itself why it failed. Without one nobody would.
+                    self._say(f"error: the run of {job} failed outside its steps: {_reasons(failures)}")
                 return False
         except KeyboardInterrupt:
             self._end_unstarted()
@@ -270,3 +274,14 @@ def _interrupted(event: dg.DagsterEvent) -> bool:
     data = event.event_specific_data
     told = f"{getattr(data, 'error', '')} {getattr(data, 'user_failure_data', '')}"
     return STOPPED in told or "DagsterExecutionInterruptedError" in told
+
+
+def _reasons(failures: Sequence[dg.DagsterEvent]) -> str:
+    """What the events say that isn't of a step, the first cause of each."""
+    told: dict[str, None] = {}
+    for event in failures:
+        error = getattr(event.event_specific_data, "error", None)
+        while error is not None and error.cause is not None:
+            error = error.cause
+        told[(event.message or "" if error is None else error.message).strip()] = None
+    return "; ".join(filter(None, told)) or "see its log in the UI"
