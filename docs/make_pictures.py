@@ -77,14 +77,17 @@ def make_room(page: Page, dev: DagsterDev) -> None:
     """Hide what isn't shown: the browser remembers it for the pages that follow."""
     page.goto(f"{dev.url}/asset-groups")
     page.get_by_text("Hide navigation").click()
-    page.get_by_role("button", name=re.compile("panel_show_right")).first.click()
+    page.wait_for_timeout(1000)
     page.close()
 
 
 def graph(page: Page, dev: DagsterDev) -> Page:
+    page.set_viewport_size({"width": 1400, "height": 700})
     groups = quote(",".join(f"global@global:{group}" for group in ("pool", "divergence", "selection", "training")))
     page.goto(f"{dev.url}/asset-groups?expanded={groups}")
     expect(page.get_by_text("selected_subset", exact=True).first).to_be_visible()
+    # The list of groups beside the graph.
+    page.locator("xpath=//input[contains(@placeholder, 'Jump to')]/following::button[1]").click()
     return page
 
 
@@ -131,7 +134,6 @@ PICTURES: dict[str, Callable[[Page, DagsterDev], Page | Locator]] = {
     "backfill": backfill,
     "selection": lambda page, dev: partition(page, dev, "selected_subset", "adg"),
     "quadrants": quadrants,
-    "sample": lambda page, dev: sample(page, dev, "selected_subset", "adg"),
     "answers": lambda page, dev: sample(page, dev, "generations", "skills-01"),
     "checkpoint": how_to_train,
 }

@@ -26,8 +26,8 @@ published as safetensors with the tokenizer and a manifest that leads back to th
 **To train**, choose a selector under *Materialize*, or in a terminal:
 
 ```
-adg run --train                      # the pool, the subset of adg, then the checkpoint
-adg run --selector random --train    # the same with the subset to compare with
+adg run --train                      # on the subset of adg
+adg run --train --selector random    # on the one to compare with
 adg run --train --set finetuned_checkpoint.method=lora
 ```
 
