@@ -1,6 +1,7 @@
 """selected_subset: the best examples of each bin, with a manifest from which the subset can be made again."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ from adg_pipeline.settings.kept import Kept
 from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
-from adg_pipeline.store.selections import read_manifest, write_manifest
+from adg_pipeline.store.selections import read_manifest, write_frame, write_manifest
 
 REPEATED = "the same example stands in another shard"
 CONFLICT = "the same id with other content stands elsewhere in the pool"
@@ -91,11 +92,10 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             if by_sensor and before is not None and _overtaken(context, store, selector, config):
                 context.log.info(f"selected_subset {selector}: asked for otherwise meanwhile, nothing is replaced")
                 return _result(store, selector, config)
-            if not by_sensor:
-                store.remember_subset(selector, kept)
             history = store.subset_history(selector)
             history.keep_current()
-            _publish(store.selection_dir(selector), ranking, subset, manifest)
+            remember = (lambda: None) if by_sensor else (lambda: store.remember_subset(selector, kept))
+            _publish(store.selection_dir(selector), ranking, subset, manifest, remember)
             history.prune(config.history)
         if inputs.left_out:
             context.log.warning(f"selected_subset {selector}: shards left out: {', '.join(inputs.left_out)}")
@@ -272,9 +272,17 @@ def _manifest(
     }
 
 
-def _publish(directory: Path, ranking: pl.DataFrame, subset: pl.DataFrame, manifest: dict[str, Any]) -> None:
+def _publish(
+    directory: Path,
+    ranking: pl.DataFrame,
+    subset: pl.DataFrame,
+    manifest: dict[str, Any],
+    remember: Callable[[], None],
+) -> None:
+    """remember: called when all is written, just before it is put in place, so that no kill makes a subset forgotten."""
+
     def fill(temporary: Path) -> None:
-        subset.write_parquet(temporary / "subset.parquet")
+        write_frame(subset, temporary / "subset.parquet")
         lines = subset.select(
             "rank",
             "score",
@@ -286,9 +294,10 @@ def _publish(directory: Path, ranking: pl.DataFrame, subset: pl.DataFrame, manif
             tools="tools",
         )
         lines.write_ndjson(temporary / "subset.jsonl")
-        ranking.write_parquet(temporary / "ranking.parquet")
+        write_frame(ranking, temporary / "ranking.parquet")
         sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(temporary.iterdir())}
         write_manifest(temporary, {**manifest, "files_sha256": sums})
+        remember()
 
     publish_directory(directory, fill)
 

@@ -1,6 +1,7 @@
 """Selections and bins in the store: small directories, each published as a whole."""
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +56,13 @@ def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
     (directory / "manifest.json").write_text(text + "\n", encoding="utf-8")
 
 
+def write_frame(frame: pl.DataFrame, path: Path) -> None:
+    """Write Parquet by way of memory: polars itself calls a disk that is full a fault of the format."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    path.write_bytes(buffer.getbuffer())
+
+
 class BinStore:
     """Centroids (C, d) float32, the bin of every example, and what they were fitted on."""
 
@@ -87,7 +95,7 @@ class BinStore:
 
         def fill(directory: Path) -> None:
             save_file({"centroids": np.ascontiguousarray(centroids)}, directory / "centroids.safetensors")
-            assignments.write_parquet(directory / "assignments.parquet")
+            write_frame(assignments, directory / "assignments.parquet")
             write_manifest(directory, manifest)
 
         publish_directory(self.directory, fill)

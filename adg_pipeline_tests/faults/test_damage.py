@@ -201,7 +201,7 @@ def test_damaged_assignments_to_bins_are_named_by_the_next_selection(damaged: Wo
     assert damaged.subset() == finished.subset()
     delete_as_told(damaged, failed.err)
     assert damaged.adg("run", "--set", "selected_subset.weight=0.9").code == 0
-    assert damaged.adg("run").code == 0
+    assert damaged.adg("run", "--as-configured").code == 0
     assert damaged.subset() == finished.subset()
 
 
