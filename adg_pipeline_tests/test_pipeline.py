@@ -142,16 +142,21 @@ def test_an_edited_file_changes_only_its_own_shard_and_reuses_paid_answers(bench
     assert (facts["asked"], facts["reused"]) == (15, 60)
 
 
-def test_the_same_example_in_two_shards_counts_once_and_a_conflict_is_named(bench: Workbench) -> None:
+def test_the_same_example_in_two_shards_counts_once_and_a_clash_of_ids_is_named(bench: Workbench) -> None:
     pool = records(20)
     bench.add("a", pool)
-    bench.add("b", [pool[0], {**pool[1], "output": "something else"}, *records(5, first=20)])
+    bench.add("b", [pool[0], *records(5, first=20)])
     assert bench.adg("run", "--budget", "25").code == 0
     assert len(bench.subset()) == 25
     manifest = bench.store.selection_manifest("adg")
     assert manifest is not None
     assert manifest["counts"]["left_out"]["the same example stands in another shard"] == 1
-    assert [text.split(" of shard ")[0] for text in manifest["same_id_other_content"]] == [pool[1]["id"]]
+    bench.add("c", [{**pool[1], "output": "something else"}])
+    again = bench.adg("run")
+    assert pool[1]["id"] in again.err
+    assert "shard c" in again.err
+    assert "c" not in bench.store.shards("generations")  # said before anything was sampled
+    assert len(bench.subset()) == 25
 
 
 @pytest.mark.parametrize(
