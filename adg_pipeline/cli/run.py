@@ -86,4 +86,9 @@ def run(
     for fault in report.failed:
         say(f"failed: {fault}")
     if report.failed:
+        say("`adg status` shows what is left to mend; the same command goes on from there")
         sys.exit(1)
+    if not train and not as_json and report.selected:
+        say(
+            f"next: `adg run --train`, or `adg export --selector {next(iter(report.selected))} --format alpaca --out export`"
+        )

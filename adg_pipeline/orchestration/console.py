@@ -7,7 +7,7 @@ from typing import TextIO
 
 import dagster as dg
 
-from adg_pipeline.orchestration.runs import STOPPED
+from adg_pipeline.orchestration.runs import is_interrupt
 from adg_pipeline.progress import is_for_the_log, tell
 
 _OURS = re.compile(r"adg_pipeline\.[\w.]+: ")  # the class that a message of ours begins with
@@ -52,7 +52,7 @@ class _NoRunNoise(logging.Filter):
         if event is None:
             return not is_for_the_log()
         # That somebody ended the run is told by the command.
-        return bool(getattr(event, "is_step_failure", False)) and STOPPED not in _reason(event)
+        return bool(getattr(event, "is_step_failure", False)) and not is_interrupt(event)
 
 
 class _ToTerminal(logging.StreamHandler[TextIO]):

@@ -23,6 +23,7 @@ from adg_pipeline.orchestration.runs import (
     SHARDS_JOB,
     STOPPED,
     configured_tag,
+    is_interrupt,
     range_tags,
     removal_config,
     shards_in_flight,
@@ -246,7 +247,7 @@ class Runner:
                 if result.success:
                     return True
                 failures = result.filter_events(lambda event: event.is_failure)
-                if any(_interrupted(event) for event in failures):
+                if any(is_interrupt(event) for event in failures):
                     raise KeyboardInterrupt
                 if not any(event.is_step_failure for event in failures):
                     # A step tells by itself why it failed. Without one nobody would.
@@ -267,13 +268,6 @@ def _to_compute(states: Mapping[str, ShardState]) -> dict[str, str]:
     """Shards to compute, with the versions of their files. What is damaged waits until somebody has deleted it: nothing is
     overwritten unasked."""
     return {shard: state.version for shard, state in states.items() if state.needs_work and not state.damages}
-
-
-def _interrupted(event: dg.DagsterEvent) -> bool:
-    """Whether a failure is Dagster's way of saying that somebody pressed Ctrl-C."""
-    data = event.event_specific_data
-    told = f"{getattr(data, 'error', '')} {getattr(data, 'user_failure_data', '')}"
-    return STOPPED in told or "DagsterExecutionInterruptedError" in told
 
 
 def _reasons(failures: Sequence[dg.DagsterEvent]) -> str:

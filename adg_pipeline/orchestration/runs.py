@@ -82,3 +82,10 @@ def _is_of(run: dg.DagsterRun, assets: set[str], job_name: str) -> bool:
     if run.job_name == job_name:
         return True
     return any(key.to_user_string() in assets for key in run.asset_selection or ())
+
+
+def is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether a failure is Dagster's way of saying that somebody pressed Ctrl-C."""
+    data = event.event_specific_data
+    told = f"{getattr(data, 'error', '')} {getattr(data, 'user_failure_data', '')}"
+    return STOPPED in told or "DagsterExecutionInterruptedError" in told

@@ -192,6 +192,9 @@ class BarView(View):
         name = message["bar"].partition(" ")[0]
         label = self._label(message["bar"])
         said = described(message["done"], message["total"], message["unit"], message["rate"])
+        if message["done"] >= message["total"]:
+            self._remove(name)
+            return
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task("", label=label, said=said)
         self._bars.update(
@@ -199,13 +202,16 @@ class BarView(View):
         )
 
     def _finish(self, name: str) -> None:
-        if name in self._tasks:
-            self._bars.remove_task(self._tasks.pop(name))
+        self._remove(name)
         super()._finish(name)
 
     def summarise(self) -> None:
         super().summarise()
         for name in list(self._tasks):
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        if name in self._tasks:
             self._bars.remove_task(self._tasks.pop(name))
 
     def _print(self, text: str) -> None:

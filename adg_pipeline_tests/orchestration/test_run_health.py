@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import dagster as dg
+import psutil
 import pytest
 
 from adg_pipeline.definitions import build_defs
@@ -92,3 +94,40 @@ def test_a_run_whose_process_died_before_it_started_does_not_wait_for_ever(bench
             living.run_id,
             queued.run_id,
         }
+
+
+@pytest.mark.parametrize(("where", "number"), [("--in-process", signal.SIGINT), ("--multiprocess", signal.SIGTERM)])
+def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_behind(
+    bench: Workbench, where: str, number: signal.Signals
+) -> None:
+    bench.settings["generations"]["max_new_tokens"] = 200
+    bench.write_settings()
+    bench.add("a", records(40))
+    said = bench.folder / "stderr"
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "adg_pipeline.cli", "run", where],
+            env={**os.environ, **bench.environment()}, start_new_session=True, stderr=stderr,
+        )  # fmt: skip
+        wait_for_first_shard(bench, process)
+        os.killpg(process.pid, number)  # as a terminal does: to every process of the group
+        assert process.wait(90) == 128 + number
+    lines = [line for line in said.read_text().splitlines() if not line.startswith("what the libraries said: ")]
+    assert lines[-1] == "stopped; what was finished is kept, the same command goes on from there"
+    assert not [line for line in lines if line.startswith(("error", "Traceback", "KeyboardInterrupt", "  File"))]
+    with bench.instance() as instance:
+        assert not instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT))
+    until = time.monotonic() + 20
+    while _living(process.pid) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert _living(process.pid) == []
+
+
+def _living(group: int) -> list[str]:
+    """Processes of a group, but for those that only wait to be reaped."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
