@@ -7,6 +7,7 @@ from typing import TextIO
 
 import dagster as dg
 
+from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.orchestration.runs import is_interrupt
 from adg_pipeline.progress import is_for_the_log, tell
 
@@ -51,8 +52,8 @@ class _NoRunNoise(logging.Filter):
             return False
         if event is None:
             return not is_for_the_log()
-        # That somebody ended the run is told by the command.
-        return bool(getattr(event, "is_step_failure", False)) and not is_interrupt(event)
+        # That somebody ended the run is told by the command; a step that dies of it before it can say so, too.
+        return bool(getattr(event, "is_step_failure", False)) and not is_interrupt(event) and signal_that_came() is None
 
 
 class _ToTerminal(logging.StreamHandler[TextIO]):

@@ -23,10 +23,15 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.progress import EVERY_SECONDS, TERMINAL, described, duration, tell
 
 LIBRARIES_LOG = "adg-run.log"
 IDLE_SECONDS = 0.2
+
+# A run has this long to end once somebody wants it to: a training writes what it has for up to 20 s. Past it, the run hangs:
+# Dagster waits for ever where it tells a step process to end that a signal ended a moment before.
+STOP_SECONDS = 45.0
 
 
 @contextmanager
@@ -77,7 +82,12 @@ def _streams_into(log: Path) -> Iterator[None]:
 
 def _listen(inbox: socket.socket, screen: TextIO) -> None:
     with _view(screen) as view:
+        stopping_since: float | None = None
         while True:
+            if (number := signal_that_came()) is not None:
+                stopping_since = stopping_since or time.monotonic()
+                if time.monotonic() - stopping_since > STOP_SECONDS:
+                    break
             try:
                 message = json.loads(inbox.recv(1 << 20))
             except TimeoutError:
@@ -87,6 +97,9 @@ def _listen(inbox: socket.socket, screen: TextIO) -> None:
                 view.summarise()
                 return
             view.take(message)
+    print("stopped by force; what was finished is kept, the same command goes on from there", file=screen, flush=True)
+    shutil.rmtree(Path(inbox.getsockname()).parent, ignore_errors=True)
+    os._exit(128 + number)  # steps end with the process, and the next look marks their run as failed
 
 
 @contextmanager

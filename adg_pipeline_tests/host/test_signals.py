@@ -23,10 +23,11 @@ def test_a_signal_is_known_also_where_another_handler_forgets_it(number: signal.
 
 
 def test_sigterm_interrupts_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), signals_kept():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal_that_came() == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_signal_waits_while_they_are_held() -> None:

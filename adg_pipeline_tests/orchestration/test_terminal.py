@@ -135,3 +135,19 @@ def test_on_a_terminal_a_bar_moves_below_the_lines(tmp_path: Path) -> None:
     assert "4 of 6 answers" in text
     assert "generations: 1 shard, 6 rows" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
+
+
+def test_a_run_that_hangs_when_it_is_to_end_is_ended(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, signal, sys, threading\n"
+        "from adg_pipeline.host.signals import signals_kept\n"
+        "from adg_pipeline.orchestration import terminal\n"
+        "terminal.STOP_SECONDS = 0.5\n"
+        "with signals_kept(), terminal.open_terminal(pathlib.Path(sys.argv[1])):\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    threading.Event().wait()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 143
+    assert done.stderr == "stopped by force; what was finished is kept, the same command goes on from there\n"
