@@ -20,7 +20,7 @@ TERMINAL = "ADG_TERMINAL"
 EVERY_SECONDS = 5.0  # between two lines of a log
 _LOOK_SECONDS = 0.2  # between two looks that a rate is taken from
 _WINDOW_SECONDS = 60.0  # that a rate is taken over: what happened an hour ago says little of what is left
-_LONGEST = 60_000  # characters of a line: a datagram has an end
+_LONGEST = 40_000  # characters of a line: a datagram has an end, at some 200 kB
 
 _lines = threading.local()
 
@@ -86,7 +86,7 @@ def tell(**what: Any) -> bool:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking("bar" not in what)
-            sender.sendto(json.dumps(what).encode(), address)
+            sender.sendto(json.dumps(what, ensure_ascii=False).encode(errors="replace"), address)
     except BlockingIOError:
         return True
     except OSError:  # the command is gone: its steps are about to follow

@@ -1,5 +1,7 @@
 """Progress: a true rate, one line every few seconds, and nothing more."""
 
+import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -107,3 +109,12 @@ def test_what_is_said_of_progress() -> None:
     assert described(1, 5000, "answers", None) == "1 of 5,000 answers (0%)"
     assert described(0, 0, "bytes", 0.0) == "0 of 0 bytes, 0.0/s"
     assert [duration(seconds) for seconds in (45, 700, 12_300)] == ["45 s", "12 min", "3.4 h"]
+
+
+def test_the_longest_of_lines_arrives(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox:
+        inbox.bind(str(tmp_path / "t"))
+        monkeypatch.setenv(progress.TERMINAL, str(tmp_path / "t"))
+        for character in ("x", "中", "😀"):
+            assert progress.tell(line=character * 1_000_000)
+            assert json.loads(inbox.recv(1 << 20))["line"].startswith(character * 1000)

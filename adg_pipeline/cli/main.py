@@ -14,7 +14,7 @@ import click
 
 from adg_pipeline.cli import demo, dev, explain, export, pool, run, status, subset
 from adg_pipeline.cli.output import say
-from adg_pipeline.host.signals import signal_that_came, signals_kept
+from adg_pipeline.host.signals import signals_kept
 
 
 class Stopped(Exception):
@@ -62,13 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     command: Callable[..., Any] = adg
     try:
-        with signals_kept():
+        with signals_kept() as came:
             command(args=arguments, prog_name="adg", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt, Stopped):
         if sys.stderr.isatty():
             say("")  # after the terminal's own ^C
         say("stopped; what was finished is kept, the same command goes on from there")
-        sys.exit(128 + (signal_that_came() or signal.SIGINT))
+        sys.exit(128 + (came[0] if came else signal.SIGINT))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

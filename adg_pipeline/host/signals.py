@@ -16,12 +16,15 @@ _came: list[int] = []
 
 
 @contextmanager
-def signals_kept() -> Iterator[None]:
-    """Within, SIGTERM ends the command as Ctrl-C does, and `signal_that_came` knows of both. In the main thread only."""
+def signals_kept() -> Iterator[list[int]]:
+    """Within, SIGTERM ends the command as Ctrl-C does, and `signal_that_came` knows of both. In the main thread only.
+
+    Yields the list of those that came, complete at the end; `signal_that_came` forgets them then.
+    """
     global _pipe
-    _came.clear()
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
     _pipe = os.pipe()
     for end in _pipe:
@@ -30,11 +33,13 @@ def signals_kept() -> Iterator[None]:
     before = signal.set_wakeup_fd(_pipe[1], warn_on_full_buffer=False)
     handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        yield came
     finally:
         signal.set_wakeup_fd(before)
         signal.signal(signal.SIGTERM, handler)
         signal_that_came()
+        came.extend(_came)
+        _came.clear()
         for end in _pipe:
             os.close(end)
         _pipe = None

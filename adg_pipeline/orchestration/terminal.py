@@ -30,7 +30,7 @@ LIBRARIES_LOG = "adg-run.log"
 IDLE_SECONDS = 0.2
 
 # A run has this long to end once somebody wants it to: a training writes what it has for up to 20 s. Past it, the run hangs:
-# Dagster waits for ever where it tells a step process to end that a signal ended a moment before.
+# Dagster waits for ever where it tells a step process to end that ended a moment before.
 STOP_SECONDS = 45.0
 
 

@@ -111,11 +111,11 @@ def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_behind(
     assert _living(process.pid) == []
 
 
-def _living(group: int) -> list[str]:
-    """Processes of a group, but for those that only wait to be reaped."""
+def _living(session: int) -> list[str]:
+    """Processes of a session, but for those that only wait to be reaped."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(" ".join(process.cmdline()))
     return found
