@@ -124,7 +124,7 @@ def test_scores_made_in_two_ways_are_refused_naming_the_shards(bench: Workbench)
         report = RunReport()
         runner.select("adg", report)
     assert report.failed == ["selection adg"]
-    error = bench.capture.readouterr().err
+    error = bench.why_failed()
     assert "scores were made in 2 different ways" in error
     assert "such as a" in error
     assert "such as b" in error

@@ -98,6 +98,21 @@ class Workbench:
         temporary.replace(path)
         return path
 
+    def why_failed(self) -> str:
+        """What the failed steps of the newest run say, as the page shows it.
+
+        Not from standard error: where no command listens, Dagster passes on a run's by a process that it kills at the end,
+        with what that hasn't passed on yet.
+        """
+        with self.instance() as instance:
+            run = instance.get_runs(limit=1)[0]
+            failed = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+            events = [entry.dagster_event for entry in failed if entry.dagster_event is not None]
+        told = [event.step_failure_data for event in events]
+        return "\n".join(
+            str(data.user_failure_data.description if data.user_failure_data else data.error) for data in told
+        )
+
     def subset(self, selector: str = "adg") -> list[str]:
         """Ids of the subset, best first."""
         frame = pl.read_parquet(self.store.selection_dir(selector) / "subset.parquet")

@@ -1,7 +1,5 @@
 """Budgets that a pool can just meet, can't meet, or could meet until the filters spoke."""
 
-import pytest
-
 from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline.settings.loading import load_settings
 from adg_pipeline_tests.workbench import Workbench, records
@@ -37,9 +35,7 @@ def test_the_default_budget_takes_what_there_is_and_says_so(bench: Workbench) ->
     assert (counts["eligible"], counts["selected"], counts["short_of_budget"]) == (6, 6, 9994)
 
 
-def test_a_selection_that_a_sensor_asks_for_fails_with_the_reason(
-    bench: Workbench, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_selection_that_a_sensor_asks_for_fails_with_the_reason(bench: Workbench) -> None:
     """The same jobs without the command line's look beforehand."""
     bench.add("a", records(14))
     assert bench.adg("run").code == 0
@@ -49,8 +45,8 @@ def test_a_selection_that_a_sensor_asks_for_fails_with_the_reason(
     with bench.instance() as instance:
         Runner(bench.store, settings, instance, lambda text: None).select("adg", report)
     assert report.failed == ["selection adg"]
-    error = capfd.readouterr().err
-    assert "selected_subset failed: selected_subset.budget is 15, but the pool holds 14 usable examples" in error
+    error = bench.why_failed()
+    assert "selected_subset.budget is 15, but the pool holds 14 usable examples" in error
     assert "Traceback" not in error
     assert bench.subset() == subset
 

@@ -113,7 +113,7 @@ def test_a_damaged_vector_table_is_named_and_made_again_once_deleted(
 
 @pytest.mark.parametrize("harm", [damage_data_file, damage_newest_manifest])
 def test_a_vector_table_that_is_damaged_while_it_is_needed_is_named_by_the_step(
-    damaged: Workbench, finished: Workbench, harm: object, capfd: pytest.CaptureFixture[str]
+    damaged: Workbench, finished: Workbench, harm: object
 ) -> None:
     """Met by a run from the page or a sensor, which doesn't look at the tables beforehand."""
     from adg_pipeline.orchestration.runner import Runner
@@ -127,7 +127,7 @@ def test_a_vector_table_that_is_damaged_while_it_is_needed_is_named_by_the_step(
     with damaged.instance() as instance:
         runner = Runner(damaged.store, load_settings(damaged.folder / "adg.yaml"), instance, lambda text: None)
         assert not runner.compute(["a", "b"])
-    error = capfd.readouterr().err
+    error = damaged.why_failed()
     assert f"{path}: damaged" in error
     assert "Traceback" not in error
     delete_as_told(damaged, error)
