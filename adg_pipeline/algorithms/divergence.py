@@ -16,9 +16,9 @@ released code rounds unit vectors and their products to float32, so its anisotro
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -38,7 +38,7 @@ NORM_EPSILON = 1e-12  # added to norms by the released code, so that a zero vect
 
 @dataclass(frozen=True)
 class Divergence:
-    """Spread of the answers of N instructions; every array has length N.
+    """Spread of the answers of N instructions; every array has N rows.
 
     A row with a NaN or an infinity has ``valid`` false, NaN in the float arrays and 0 ``modes``.
     """
@@ -51,18 +51,18 @@ class Divergence:
     """Clusters of the answers under single linkage at ``mode_distance``."""
     largest_mode_share: Floats
     """Share of the K answers that lie in the largest cluster."""
+    eigenvalues: Floats
+    """(N, K): λ1 ≥ … ≥ λK ≥ 0, the last of them 0."""
+    mode_sizes: NDArray[np.int32]
+    """(N, K): answers in each cluster, the largest first, then zeros."""
+    cosines: Floats
+    """(N, K, K): products of the unit vectors, from which `gram_divergence` gives the figures of some of the answers."""
     valid: NDArray[np.bool_]
 
     def rounded(self, decimals: int) -> "Divergence":
         """The same with float arrays rounded: what is stored and ranked, so that float noise can't decide a rank."""
-        return Divergence(
-            dispersion=self.dispersion.round(decimals),
-            anisotropy=self.anisotropy.round(decimals),
-            effective_rank=self.effective_rank.round(decimals),
-            modes=self.modes,
-            largest_mode_share=self.largest_mode_share.round(decimals),
-            valid=self.valid,
-        )
+        floats = ("dispersion", "anisotropy", "effective_rank", "largest_mode_share", "eigenvalues", "cosines")
+        return replace(self, **{name: getattr(self, name).round(decimals) for name in floats})
 
 
 def answer_divergence(
@@ -90,28 +90,58 @@ def answer_divergence(
     vectors = np.asarray(answers)
     if vectors.ndim != 3 or vectors.shape[1] < 2:
         raise ValueError(f"answers must have shape (N, K, d) with K of at least 2, not {vectors.shape}")
-    rows, k, _ = vectors.shape
+    return _divergence(vectors, lambda block: _cosines(vectors[block]), noise_floor, mode_distance, threads)
+
+
+def gram_divergence(
+    cosines: ArrayLike, *, noise_floor: float = 1e-9, mode_distance: float = 0.3, threads: int | None = None
+) -> Divergence:
+    """The same from the (N, K, K) products of unit vectors: of the first k answers, or of all but one, without vectors."""
+    grams = np.asarray(cosines, dtype=np.float64)
+    if grams.ndim != 3 or grams.shape[1] != grams.shape[2] or grams.shape[1] < 2:
+        raise ValueError(f"cosines must have shape (N, K, K) with K of at least 2, not {grams.shape}")
+    return _divergence(
+        grams, lambda block: np.ascontiguousarray(grams[block].transpose(1, 2, 0)), noise_floor, mode_distance, threads
+    )
+
+
+def _divergence(
+    rows_of: NDArray[np.generic],
+    cosines_of: Callable[[slice], Floats],
+    noise_floor: float,
+    mode_distance: float,
+    threads: int | None,
+) -> Divergence:
+    rows, k, _ = rows_of.shape
     out = Divergence(
         dispersion=np.empty(rows),
         anisotropy=np.empty(rows),
         effective_rank=np.empty(rows),
         modes=np.empty(rows, dtype=np.int32),
         largest_mode_share=np.empty(rows),
+        eigenvalues=np.zeros((rows, k)),
+        mode_sizes=np.empty((rows, k), dtype=np.int32),
+        cosines=np.empty((rows, k, k)),
         valid=np.empty(rows, dtype=np.bool_),
     )
 
     def fill(block: slice) -> None:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            cosines = _cosines(vectors[block])
+            cosines = cosines_of(block)
+            out.cosines[block] = cosines.transpose(2, 0, 1)
             out.valid[block] = np.isfinite(cosines).all(axis=(0, 1))
             spread = _spread(cosines)
             total = np.trace(spread)
             none = total / k < noise_floor
+            eigenvalues = np.where(none, 0.0, _eigenvalues(spread))
+            out.eigenvalues[block, : k - 1] = eigenvalues.T
             out.dispersion[block] = np.where(none, 0.0, np.clip(total / k, 0.0, 1.0))
             out.effective_rank[block] = np.where(none, 0.0, total**2 / (spread**2).sum(axis=(0, 1)))
-            anisotropy = 1.0 - _largest_eigenvalue(spread) / total
+            anisotropy = 1.0 - eigenvalues[0] / total
             out.anisotropy[block] = np.where(none, 0.0, np.clip(anisotropy, 0.0, 1.0 - 1.0 / (k - 1)))
-            out.modes[block], out.largest_mode_share[block] = _modes(cosines, mode_distance)
+            sizes = _mode_sizes(cosines, mode_distance)
+            out.mode_sizes[block] = sizes.T
+            out.modes[block], out.largest_mode_share[block] = (sizes > 0).sum(axis=0), sizes[0] / k
 
     blocks = list(_blocks(rows))
     threads = min(threads or os.cpu_count() or 1, len(blocks))
@@ -123,9 +153,17 @@ def answer_divergence(
             list(pool.map(fill, blocks))
 
     broken = ~out.valid
-    for array in (out.dispersion, out.anisotropy, out.effective_rank, out.largest_mode_share):
+    for array in (
+        out.dispersion,
+        out.anisotropy,
+        out.effective_rank,
+        out.largest_mode_share,
+        out.eigenvalues,
+        out.cosines,
+    ):
         array[broken] = np.nan
     out.modes[broken] = 0
+    out.mode_sizes[broken] = 0
     return out
 
 
@@ -175,14 +213,14 @@ def _contrasts(k: int) -> Floats:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _largest_eigenvalue(matrices: Floats) -> Floats:
-    """Largest eigenvalue of n symmetric matrices (m, m, n)."""
+def _eigenvalues(matrices: Floats) -> Floats:
+    """Eigenvalues (m, n) of n symmetric positive matrices (m, m, n), the largest first."""
     m = len(matrices)
-    largest: Floats = np.full(matrices.shape[2], np.nan)
+    found: Floats = np.full((m, matrices.shape[2]), np.nan)
     if m >= JACOBI_LIMIT:
         finite = np.isfinite(matrices).all(axis=(0, 1))
-        largest[finite] = np.linalg.eigvalsh(matrices[:, :, finite].transpose(2, 0, 1))[:, -1]
-        return largest
+        found[:, finite] = np.linalg.eigvalsh(matrices[:, :, finite].transpose(2, 0, 1)).T[::-1]
+        return found.clip(0.0)
     pairs = list(combinations(range(m), 2))
     entries = {(p, q): matrices[p, q].copy() for p in range(m) for q in range(p, m)}
     # By Weyl's theorem no eigenvalue is off by more than what is left beside the diagonal.
@@ -193,13 +231,13 @@ def _largest_eigenvalue(matrices: Floats) -> Floats:
             _rotate(entries, m, p, q)
         if sweep < MOST_ROWS_NEED:
             continue
-        largest[rows] = np.max([entries[p, p] for p in range(m)], axis=0)
+        found[:, rows] = [entries[p, p] for p in range(m)]
         left = np.any([np.abs(entries[pair]) > negligible for pair in pairs], axis=0)
         if not left.any():
             break
         rows, negligible = rows[left], negligible[left]
         entries = {place: values[left] for place, values in entries.items()}
-    return largest
+    return -np.sort(-found, axis=0).clip(max=0.0)
 
 
 def _rotate(entries: dict[tuple[int, int], Floats], m: int, p: int, q: int) -> None:
@@ -233,8 +271,8 @@ def _rotate(entries: dict[tuple[int, int], Floats], m: int, p: int, q: int) -> N
             at_p[:] = turned
 
 
-def _modes(cosines: Floats, mode_distance: float) -> tuple[NDArray[np.int32], Floats]:
-    """Number of single-linkage clusters of each row's answers, and the share of the largest."""
+def _mode_sizes(cosines: Floats, mode_distance: float) -> NDArray[np.int32]:
+    """(K, n): sizes of each row's single-linkage clusters of answers, the largest first, then zeros."""
     k = len(cosines)
     squares = np.einsum("iin->in", cosines)
     linked = squares[:, None] + squares[None, :] - 2.0 * cosines < mode_distance**2
@@ -242,4 +280,5 @@ def _modes(cosines: Floats, mode_distance: float) -> tuple[NDArray[np.int32], Fl
     for via in range(k):  # Warshall's transitive closure
         linked |= linked[:, via, None] & linked[None, via]
     first = np.stack([~linked[i, :i].any(axis=0) for i in range(k)])  # i is the first of its cluster
-    return first.sum(axis=0, dtype=np.int32), linked.sum(axis=1, dtype=np.int32).max(axis=0) / k
+    sizes: NDArray[np.int32] = -np.sort(-linked.sum(axis=1, dtype=np.int32) * first, axis=0)
+    return sizes

@@ -332,6 +332,23 @@ class SelectionConfig(Section):
         description="largest_remainder meets the budget exactly; released floors as the paper's code.",
     )
     seed: int = Field(default=42, ge=0, lt=2**31, description="Seed of selectors that draw at random.")
+    bins: Literal["semantic", "random", "none"] = Field(
+        default="semantic",
+        description="Quotas by semantic bin, by random bins of the same sizes (a control), or one ranking of the pool.",
+    )
+    length_control: bool = Field(
+        default=False,
+        description="Rank by what of the score the length of the sampled answers doesn't explain (least squares).",
+    )
+    reach: float | None = Field(
+        default=None,
+        le=0,
+        description="Keep examples whose reference is about as likely to the backbone as its own answers: mean token "
+        "log-probability of the reference, less that of the answers, at least this. All if not set.",
+    )
+    first_answers: int | None = Field(
+        default=None, ge=2, le=64, description="Score the first so many of the K answers; all if not set."
+    )
     max_empty_answers: int = Field(
         default=0, ge=0, le=64, description="Examples with more empty answers than this are not selected."
     )

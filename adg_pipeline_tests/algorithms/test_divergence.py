@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adg_pipeline.algorithms import divergence
-from adg_pipeline.algorithms.divergence import Divergence, adg_score, answer_divergence
+from adg_pipeline.algorithms.divergence import Divergence, adg_score, answer_divergence, gram_divergence
 
 GOLDENS = ("divergence_k5.npz", "divergence_k3.npz")
 shapes = st.tuples(st.integers(1, 40), st.integers(2, 10), st.integers(8, 40))
@@ -89,6 +89,25 @@ def test_equal_answers_have_no_divergence_at_all(k: int, dimension: int, seed: i
         assert (figure == 0).all()
     assert (result.modes == 1).all()
     assert (result.largest_mode_share == 1).all()
+
+
+@given(shapes, seeds)
+def test_eigenvalues_and_cluster_sizes_add_up(shape: tuple[int, int, int], seed: int) -> None:
+    result = answer_divergence(drawn(shape, seed))
+    k = shape[1]
+    np.testing.assert_allclose(result.eigenvalues.sum(axis=1) / k, result.dispersion, atol=1e-10)
+    assert (np.diff(result.eigenvalues) <= 0).all()
+    assert (result.eigenvalues[:, -1] == 0).all()
+    assert (result.mode_sizes.sum(axis=1) == k).all()
+    assert ((result.mode_sizes > 0).sum(axis=1) == result.modes).all()
+    np.testing.assert_allclose(result.mode_sizes[:, 0] / k, result.largest_mode_share)
+
+
+@given(shapes, seeds)
+def test_the_cosines_give_the_figures_of_some_of_the_answers(shape: tuple[int, int, int], seed: int) -> None:
+    answers = drawn((shape[0], shape[1] + 1, shape[2]), seed)
+    kept = answer_divergence(answers).cosines[:, 1:, 1:]
+    assert_same(gram_divergence(kept), answer_divergence(answers[:, 1:]))
 
 
 def test_spread_on_one_line_has_no_anisotropy_and_even_spread_has_the_most() -> None:

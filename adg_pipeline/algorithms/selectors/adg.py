@@ -1,28 +1,24 @@
 """The paper's selection: within semantic bins, by the score of answer divergence."""
 
+import numpy as np
 import polars as pl
 
-from adg_pipeline.algorithms.divergence import adg_score
-from adg_pipeline.algorithms.selection import rank_table
+from adg_pipeline.algorithms.divergence import adg_score, gram_divergence
+from adg_pipeline.algorithms.selectors.base import Scores, Selector, by_score, lists, numbers
 from adg_pipeline.settings.sections import SelectionConfig
 
-
-def select(candidates: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:
-    """From each bin its quota of the examples whose answers diverge most (or middling, or least: ``rank``)."""
-    if config.quota == "released":
-        # Its ties break by position; that must not be the position in which shards happened to be read.
-        in_order = candidates.with_row_index("row").sort("example_id")
-        return _rank(in_order, config).with_columns(in_order["row"]).sort("row").drop("row")
-    return _rank(candidates, config)
+DECIMALS = 4
 
 
-def _rank(candidates: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:
-    scores = adg_score(candidates["dispersion"].to_numpy(), candidates["anisotropy"].to_numpy(), config.weight)
-    return rank_table(
-        candidates["example_id"],
-        scores,
-        candidates["bin"].to_numpy(),
-        config.budget,
-        quota=config.quota,
-        rank=config.rank,
-    )
+def score(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
+    """(1 - λ) D + λ I, of all answers or of the first `first_answers` of them."""
+    if config.first_answers is None:
+        return adg_score(numbers(frame, "dispersion"), numbers(frame, "anisotropy"), config.weight)
+    cosines = lists(frame, "cosines")
+    k = round(np.sqrt(cosines.shape[1]))
+    first = min(config.first_answers, k)
+    some = gram_divergence(cosines.reshape(-1, k, k)[:, :first, :first]).rounded(DECIMALS)
+    return adg_score(some.dispersion, some.anisotropy, config.weight)
+
+
+ADG = Selector(by_score(score), "arXiv 2604.10448", ("dispersion", "anisotropy"))

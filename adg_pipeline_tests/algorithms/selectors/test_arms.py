@@ -1,0 +1,74 @@
+"""What holds of every arm: the budget exactly or the reason why not, nothing twice, whatever the budget or the signals."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adg_pipeline.algorithms.arms import BUILT_IN
+from adg_pipeline.settings.sections import SelectionConfig
+from adg_pipeline_tests.algorithms.selectors.pools import candidates
+
+every_arm = pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "adg_released"])
+COLUMNS = {"example_id", "score", "bin_rank", "bin_size", "bin_quota", "selected", "position", "left_out"}
+
+
+@every_arm
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 90), st.integers(0, 2**16))
+def test_it_takes_the_budget_exactly_or_says_of_each_other_example_why_not(
+    name: str, rows: int, budget: int, seed: int
+) -> None:
+    pool, arm = candidates(rows, seed), BUILT_IN[name]
+    table = arm.chooses.choose(pool, arm.config(SelectionConfig(budget=budget)))
+    assert set(table.columns) >= COLUMNS
+    assert table["example_id"].to_list() == pool.frame["example_id"].to_list()
+    taken, barred = int(table["selected"].sum()), int(table["left_out"].is_not_null().sum())
+    assert taken == min(budget, rows - barred)
+    assert sorted(table.filter("selected")["position"]) == list(range(1, taken + 1))
+    assert not table.filter(pl.col("left_out").is_not_null())["selected"].any()
+
+
+@every_arm
+def test_it_reads_only_what_it_declares(name: str) -> None:
+    pool, arm = candidates(60, 1), BUILT_IN[name]
+    config = arm.config(SelectionConfig(budget=20))
+    declared = pool.frame.select("example_id", "bin", *arm.chooses.reads(config))
+    less = replace(
+        pool,
+        frame=declared,
+        vectors=pool.vectors if arm.chooses.vectors else None,
+        query_vectors=pool.query_vectors if arm.chooses.queries else None,
+    )
+    whole = arm.chooses.choose(pool, config)
+    assert arm.chooses.choose(less, config)["selected"].to_list() == whole["selected"].to_list()
+
+
+@every_arm
+def test_an_example_whose_signals_are_missing_is_left_out_and_the_others_stay(name: str) -> None:
+    pool, arm = candidates(40, 2), BUILT_IN[name]
+    config = arm.config(SelectionConfig(budget=10))
+    signals = [signal for signal in arm.chooses.reads(config) if pool.frame.schema[signal] != pl.String]
+    if not signals:
+        pytest.skip("it reads no number")
+    holed = pool.frame.with_columns(
+        pl.when(pl.int_range(pl.len()) != 7).then(pl.col(signal)).alias(signal) for signal in signals
+    )
+    table = arm.chooses.choose(replace(pool, frame=holed), config)
+    assert table["left_out"][7] is not None
+    assert table["selected"].sum() == min(10, int(table["left_out"].is_null().sum()))
+
+
+def test_an_unknown_setting_of_an_arm_is_refused() -> None:
+    with pytest.raises(ValueError, match="rank"):
+        replace(BUILT_IN["adg"], settings={"rank": "best"}).config(SelectionConfig())
+
+
+@given(st.integers(1, 60), st.integers(0, 2**16))
+def test_random_bins_have_the_sizes_of_the_semantic_ones(rows: int, seed: int) -> None:
+    arm, pool = BUILT_IN["adg_random_bins"], candidates(rows, seed)
+    table = arm.chooses.choose(pool, arm.config(SelectionConfig(budget=10)))
+    np.testing.assert_array_equal(np.bincount(table["bin"].to_numpy()), np.bincount(pool.frame["bin"].to_numpy()))
