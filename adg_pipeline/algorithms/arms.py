@@ -60,7 +60,6 @@ BUILT_IN: Mapping[str, Arm] = {
     "mig": Arm("mig", "information gain over bins, of the paper's score"),
     "deita_filter": Arm("deita_filter", "the paper's score without near repetitions"),
     "zip": Arm("zip", "the subset that compresses worst"),
-    "t_shirt": Arm("t_shirt", "ratio of perplexities that is steady under noise"),
     "dsir": Arm("dsir", "importance resampling towards the queries", _WHOLE_POOL),
     "rds_plus": Arm("rds_plus", "nearest to the queries, in turn"),
 }

@@ -16,7 +16,6 @@ from adg_pipeline.algorithms.selectors.mig import MIG
 from adg_pipeline.algorithms.selectors.random import RANDOM, RANDOM_LENGTH_MATCHED
 from adg_pipeline.algorithms.selectors.rds import RDS_PLUS
 from adg_pipeline.algorithms.selectors.spectral import EIGENSCORE, SEMANTIC_ENTROPY
-from adg_pipeline.algorithms.selectors.t_shirt import T_SHIRT
 from adg_pipeline.algorithms.selectors.zip import ZIP
 
 SELECTORS: Mapping[str, Selector] = {
@@ -36,7 +35,6 @@ SELECTORS: Mapping[str, Selector] = {
     "zip": ZIP,
     "dsir": DSIR,
     "rds_plus": RDS_PLUS,
-    "t_shirt": T_SHIRT,
 }
 
 __all__ = ["SELECTORS", "Candidates", "Selector"]

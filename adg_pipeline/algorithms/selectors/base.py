@@ -22,11 +22,11 @@ UNKNOWN = "a signal that the arm reads is missing"
 
 # Signals by the table that holds them. Lists are (K,) or, for cosines, (K·K,) per example.
 SCORE_SIGNALS = (
-    "dispersion", "anisotropy", "eigenvalues", "mode_sizes", "cosines", "output_chars", "answer_tokens", "answer_logprob",
+    "dispersion", "anisotropy", "eigenvalues", "mode_sizes", "cosines", "output_chars", "answer_tokens",
 )  # fmt: skip
 REFERENCE_SIGNALS = (
-    "reference_tokens", "reference_logprob", "prompted_loss", "bare_loss", "plain_prompted_loss", "plain_bare_loss",
-    "sequence_loss", "confident_surprise", "noisy_ifd", "noisy_ifd_deviation",
+    "reference_tokens", "reference_logprob", "answer_logprob", "bare_logprob", "plain_logprob", "plain_bare_logprob",
+    "sequence_logprob", "confident_surprise",
 )  # fmt: skip
 TEXTS = ("instruction", "input", "output")
 

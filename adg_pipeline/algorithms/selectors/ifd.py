@@ -17,12 +17,12 @@ NO_HELP = "the instruction doesn't help to foretell its answer"
 
 def ifd(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Scores = (numbers(frame, "prompted_loss") / numbers(frame, "bare_loss")).round(DECIMALS)
+        ratio: Scores = (numbers(frame, "reference_logprob") / numbers(frame, "bare_logprob")).round(DECIMALS)
     return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
 def superfiltering(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
-    ratio: Scores = np.exp(numbers(frame, "plain_prompted_loss") - numbers(frame, "plain_bare_loss")).round(DECIMALS)
+    ratio: Scores = np.exp(numbers(frame, "plain_bare_logprob") - numbers(frame, "plain_logprob")).round(DECIMALS)
     return ratio
 
 
@@ -33,10 +33,10 @@ def _over(ratio: Scores, most: float, *, itself: bool) -> pl.Series:
 IFD = Selector(
     by_score(ifd, lambda frame, config: _over(ifd(frame, config), 1.0, itself=False)),
     "arXiv 2308.12032",
-    ("prompted_loss", "bare_loss"),
+    ("reference_logprob", "bare_logprob"),
 )
 SUPERFILTERING = Selector(
     by_score(superfiltering, lambda frame, config: _over(superfiltering(frame, config), 1.0, itself=True)),
     "arXiv 2402.00530",
-    ("plain_prompted_loss", "plain_bare_loss"),
+    ("plain_logprob", "plain_bare_logprob"),
 )

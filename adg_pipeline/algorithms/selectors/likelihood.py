@@ -18,7 +18,8 @@ def reference_probability(frame: pl.DataFrame, config: SelectionConfig) -> Score
 
 def sequence_loss(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
     """Mean token loss of prompt and reference together, as in Ivison et al. (arXiv 2503.01807); rank it `middle`."""
-    return numbers(frame, "sequence_loss").round(DECIMALS)
+    loss: Scores = -numbers(frame, "sequence_logprob").round(DECIMALS)
+    return loss
 
 
 def confident_surprise(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
@@ -28,5 +29,5 @@ def confident_surprise(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
 
 
 REFERENCE_PROBABILITY = Selector(by_score(reference_probability), "half-known references", ("reference_logprob",))
-PERPLEXITY = Selector(by_score(sequence_loss), "arXiv 2503.01807", ("sequence_loss",))
+PERPLEXITY = Selector(by_score(sequence_loss), "arXiv 2503.01807", ("sequence_logprob",))
 UPD = Selector(by_score(confident_surprise), "arXiv 2503.11441", ("confident_surprise",))
