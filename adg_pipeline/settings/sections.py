@@ -217,6 +217,31 @@ class GenerationConfig(Section):
         return list(dict.fromkeys(value))
 
 
+class ReferenceLossConfig(Section):
+    """How likely each reference is under the backbone."""
+
+    RECIPE = ("model", "revision", "plain")
+
+    model: str = Field(
+        default="backbone",
+        description="What scores: the backbone of the generations, or a directory or hub name (SuperFiltering's small "
+        "model).",
+    )
+    revision: str | None = Field(default=None, description="Revision of a hub model.")
+    engine: Literal["same", "transformers", "vllm"] = Field(
+        default="same", description="What runs it: the engine of the generations, or one of these."
+    )
+    plain: bool = Field(
+        default=False,
+        description="Also score references after the bare instruction and alone, without a template: what superfiltering "
+        "reads. Two passes more.",
+    )
+    batch_size: int = Field(default=32, ge=1, le=65_536, description="Texts per forward pass.")
+    max_failed_share: float = Field(
+        default=0.05, ge=0, le=1, description="Share of a shard's examples that may fail before the shard does."
+    )
+
+
 class EmbeddingConfig(Section):
     """Unit vectors of the sampled answers and of the instructions."""
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.models.chat import MissingChatTemplate
 from adg_pipeline.models.control_tokens import first_added_token
@@ -39,12 +42,15 @@ class Answer:
     finish_reason: ``stop`` (the model ended it, or a stop text did), ``length`` (cut at max_new_tokens) or ``tool_calls``.
     output_tokens: tokens generated, the end token included; None where a server doesn't tell.
     prompt_tokens: tokens of the prompt as the engine counted them; None likewise.
+    logprob: mean log-probability of the tokens generated, under the backbone itself: before temperature, top-k and
+    top-p. None where the engine doesn't tell.
     """
 
     text: str
     finish_reason: str
     output_tokens: int | None
     prompt_tokens: int | None = None
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,30 @@ class AnswerError:
     reason: str
     status: Literal["failed", "prompt_too_long"] = "failed"
 
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Token ids whose likelihood is asked for: those of `scored`, after those of `context`."""
+
+    context: tuple[int, ...]
+    scored: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.context) + len(self.scored)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """Log-probability of each scored token, and the entropy (nats) of what could have stood in its place.
+
+    Without context the first token has no prediction and is left out. entropies: None where the engine doesn't tell.
+    """
+
+    logprobs: NDArray[np.float64]
+    entropies: NDArray[np.float64] | None = None
+
+
+Scored = tuple[int, TokenScores | AnswerError]
 
 #: Of the setting `generations.stop`: where the template's next turn begins.
 _AUTO = "auto"
@@ -69,6 +99,9 @@ class GeneratorUnreachable(GeneratorError):
     """A server doesn't answer: perhaps it is being restarted."""
 
     may_pass = True
+
+
+LOCAL_SCORER = "set `reference_losses.engine` to transformers or vllm, and `reference_losses.model` to its folder"
 
 
 class Generator(ABC):
@@ -112,6 +145,15 @@ class Generator(ABC):
         About ``config.batch_size`` instructions are in the engine at a time. Leaving the iterator early drops the rest.
         Raises `GeneratorError` where going on makes no sense.
         """
+
+    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+        """(place, scores) of every passage, in the order they are done. Nothing is drawn.
+
+        Raises `GeneratorError` where the engine can't: it names a scorer that can.
+        """
+        raise GeneratorError(
+            f"the engine {self.config.engine} tells no log-probabilities of given texts: {LOCAL_SCORER}"
+        )
 
     @property
     def identity(self) -> dict[str, Any]:

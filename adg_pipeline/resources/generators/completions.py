@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from adg_pipeline.resources.generators.base import (
+    LOCAL_SCORER,
     Answer,
     AnswerError,
     AnswerRequest,
     GeneratorError,
     GeneratorUnreachable,
+    Passage,
+    TokenScores,
 )
 from adg_pipeline.resources.generators.endings import ending
 from adg_pipeline.resources.generators.transport import GaveUp, Refusal, Transient, Transport
@@ -72,7 +77,7 @@ class CompletionsApi:
             self._ends["stop"] = list(stops[:_MOST_STOPS])
         if stop_token_ids:
             self._ends["stop_token_ids"] = list(stop_token_ids)
-        self._optional = {"seed", "top_k", "min_p", "repetition_penalty", "stop_token_ids"}
+        self._optional = {"seed", "top_k", "min_p", "repetition_penalty", "stop_token_ids", "logprobs"}
         #: Whether the server takes prompts as token ids; None until one was sent.
         self.takes_ids: bool | None = None
 
@@ -106,6 +111,32 @@ class CompletionsApi:
             else:
                 return AnswerError(f"HTTP {reply.status}: {reply.said}")
 
+    async def score(self, passage: Passage) -> TokenScores | AnswerError:
+        """Scores of a passage, by having the server echo it. Raises `GeneratorError` where it tells none."""
+        ids = [*passage.context, *passage.scored]
+        body = {
+            "model": self._model,
+            "prompt": ids,
+            "max_tokens": 0,
+            "temperature": 0.0,
+            "echo": True,
+            "logprobs": 0,
+        }
+        reply = await self._transport.send("POST", "/completions", _read_scores, body)
+        if isinstance(reply, GaveUp):
+            return AnswerError(reply.reason)
+        if isinstance(reply, Refusal):
+            refuse_for_good(reply, self._transport, self._config, self._model)
+            if _TOO_LONG.search(reply.said):
+                return AnswerError(reply.said, status="prompt_too_long")
+            raise GeneratorError(f"{self._transport.url} doesn't score a given text ({reply.said}): {LOCAL_SCORER}")
+        own = [value for value in reply[len(passage.context) : len(ids)] if value is not None]
+        if len(own) < len(passage.scored) - (not passage.context):
+            raise GeneratorError(
+                f"{self._transport.url} doesn't echo log-probabilities of a given text: {LOCAL_SCORER}"
+            )
+        return TokenScores(np.array(own, dtype=np.float64))
+
     def _body(self, request: AnswerRequest, prompt: ServedPrompt) -> dict[str, Any]:
         config = self._config
         optional = {
@@ -113,6 +144,7 @@ class CompletionsApi:
             "top_k": config.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
+            "logprobs": 0,  # those of the drawn tokens only
             **self._ends,
         }
         as_ids = prompt.ids is not None and self.takes_ids is not False
@@ -173,7 +205,25 @@ def _read_answer(reply: Mapping[str, Any]) -> Answer:
         finish_reason,
         _count(usage.get("completion_tokens")),
         _count(usage.get("prompt_tokens")),
+        _mean_logprob(choice),
     )
+
+
+def _read_scores(reply: Mapping[str, Any]) -> list[float | None]:
+    """Log-probabilities of an echoed text's tokens; empty where the server tells none."""
+    choices = reply.get("choices")
+    return _token_logprobs(choices[0] if isinstance(choices, list) and choices else {})
+
+
+def _mean_logprob(choice: Mapping[str, Any]) -> float | None:
+    told = [value for value in _token_logprobs(choice) if value is not None]
+    return sum(told) / len(told) if told else None
+
+
+def _token_logprobs(choice: Mapping[str, Any]) -> list[float | None]:
+    told = choice.get("logprobs")
+    values = told.get("token_logprobs") if isinstance(told, dict) else None
+    return list(values) if isinstance(values, list) else []
 
 
 def _unless_cut(answer: Answer, tokens: int | None) -> Answer | AnswerError:

@@ -30,10 +30,11 @@ class Sampling:
 
 def decode_batch(
     model: Any, prompts: Sequence[Sequence[int]], parents: Sequence[int], seeds: Sequence[int], sampling: Sampling
-) -> Iterator[tuple[int, list[int]]]:
+) -> Iterator[tuple[int, list[int], float]]:
     """Sample one continuation per row; row r continues ``prompts[parents[r]]`` with the stream of ``seeds[r]``.
 
-    Yields (row, new token ids) as rows end, the stop token included if one was drawn.
+    Yields (row, new token ids, their mean log-probability under the model itself) as rows end, the stop token included
+    if one was drawn.
     """
     import torch
 
@@ -41,7 +42,7 @@ def decode_batch(
 
     device = model.device
     uniforms = torch.from_numpy(uniform_streams(seeds, sampling.max_new_tokens)).to(device)
-    ids, mask = _left_padded(prompts, device)
+    ids, mask = left_padded(prompts, device)
     cache = growing_cache(model.config)
     logits = _next_logits(model, ids, mask, cache)
 
@@ -53,17 +54,19 @@ def decode_batch(
     drawn = torch.empty(len(parents), sampling.max_new_tokens, dtype=torch.long, device=device)
     stops = torch.tensor(sorted(sampling.stop_tokens), dtype=torch.long, device=device)
     alive = torch.ones(len(parents), dtype=torch.bool, device=device)
+    logprobs = torch.zeros(len(parents), dtype=torch.float64, device=device)
 
     for step in range(sampling.max_new_tokens):
         tokens = draw_tokens(logits, uniforms[rows, step], sampling.temperature, sampling.top_k, sampling.top_p)
         drawn[rows, step] = tokens
+        logprobs[rows] += token_logprobs(logits, tokens)
         ending = alive & (torch.isin(tokens, stops) if step + 1 < sampling.max_new_tokens else True)
         if sampling.is_stopped is not None:
             for place in (alive & ~ending).nonzero().flatten().tolist():
                 ending[place] = sampling.is_stopped(drawn[rows[place], : step + 1].tolist())
         alive &= ~ending
         for row in rows[ending].tolist():
-            yield row, drawn[row, : step + 1].tolist()
+            yield row, drawn[row, : step + 1].tolist(), logprobs[row].item() / (step + 1)
         living = int(alive.sum())
         if living == 0:
             return
@@ -74,7 +77,16 @@ def decode_batch(
         logits = _next_logits(model, tokens[:, None], mask, cache)
 
 
-def _left_padded(prompts: Sequence[Sequence[int]], device: Any) -> tuple[Tensor, Tensor]:
+def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probabilities (…) of tokens (…) under logits (…, V), in at least float32."""
+    import torch
+
+    precise = logits if logits.dtype == torch.float64 else logits.float()
+    own = precise.gather(-1, tokens[..., None]).squeeze(-1)
+    return (own - precise.logsumexp(dim=-1)).double()
+
+
+def left_padded(prompts: Sequence[Sequence[int]], device: Any) -> tuple[Tensor, Tensor]:
     """Ids and attention mask, both (B, T). Padding is masked, so any id serves: none needs to be defined."""
     import torch
 
@@ -87,12 +99,15 @@ def _left_padded(prompts: Sequence[Sequence[int]], device: Any) -> tuple[Tensor,
     return ids.to(device), mask.to(device)
 
 
+def positions(mask: Tensor) -> Tensor:
+    """(B, T) positions that count from the first real token, so that padding moves nothing."""
+    return (mask.cumsum(dim=-1) - 1).clamp(min=0)
+
+
 def _next_logits(model: Any, ids: Tensor, mask: Tensor, cache: Any) -> Tensor:
     """(B, V) logits of the token after ``ids``; ``mask`` covers the cache and ``ids``."""
     import torch
 
-    # Positions count from the first real token, so that padding moves nothing.
-    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     known = inspect.signature(model.forward).parameters
     last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
     past = {"cache" if "cache" in known else "past_key_values": cache}  # renamed in the course of transformers 5
@@ -100,7 +115,7 @@ def _next_logits(model: Any, ids: Tensor, mask: Tensor, cache: Any) -> Tensor:
         output = model(
             input_ids=ids,
             attention_mask=mask,
-            position_ids=positions,
+            position_ids=positions(mask)[:, -ids.shape[1] :],
             use_cache=True,
             **past,
             **last_only,

@@ -4,22 +4,28 @@ import asyncio
 import logging
 import os
 import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 from anyio.from_thread import start_blocking_portal
 
 from adg_pipeline.models.backbones import EMBEDDED, ModelNotFound, context_length, resolve_backbone
 from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import (
+    LOCAL_SCORER,
     Answer,
     AnswerError,
     AnswerRequest,
     Generator,
     GeneratorError,
     Outcome,
+    Passage,
+    Scored,
+    TokenScores,
 )
 from adg_pipeline.resources.generators.completions import CompletionsApi, ServedPrompt, served_models
 from adg_pipeline.resources.generators.endings import STOP, StopTexts
@@ -75,6 +81,44 @@ class EndpointGenerator(Generator):
             finally:
                 asking.cancel()
 
+    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+        """The server echoes each passage with its log-probabilities, as token ids."""
+        if self.template is None:
+            raise GeneratorError(
+                f"`backbone` isn't at hand, whose tokens a server would score: name it, or {LOCAL_SCORER}"
+            )
+        finished: queue.SimpleQueue[Scored | None] = queue.SimpleQueue()
+        with start_blocking_portal() as portal:
+            scoring = portal.start_task_soon(self._score, passages, finished.put)
+            scoring.add_done_callback(lambda _: finished.put(None))
+            try:
+                while (scored := finished.get()) is not None:
+                    yield scored
+                scoring.result()
+            finally:
+                scoring.cancel()
+
+    async def _score(self, passages: Sequence[Passage], finish: Callable[[Scored], None]) -> None:
+        waiting = iter(enumerate(passages))
+
+        async def score_in_turn() -> None:
+            for place, passage in waiting:
+                finish((place, await api.score(passage) if passage.scored else TokenScores(np.zeros(0))))
+
+        async with self._transport() as transport:
+            api = CompletionsApi(transport, self.config, self._model)
+            await self._side_by_side(score_in_turn, len(passages))
+
+    async def _side_by_side(self, work: Callable[[], Coroutine[Any, Any, None]], most: int) -> None:
+        """As many workers as requests may be in flight."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.config.endpoint.concurrency, most)):
+                    group.create_task(work())
+        except ExceptionGroup as errors:
+            # The first is what went wrong; others are requests that met the same before they were cancelled.
+            raise errors.exceptions[0] from None
+
     async def _ask(
         self,
         requests: Sequence[AnswerRequest],
@@ -94,13 +138,7 @@ class EndpointGenerator(Generator):
         end_texts, end_ids = self._ends()
         async with self._transport() as transport:
             api = CompletionsApi(transport, self.config, self._model, [*end_texts.texts, *self.stops.texts], end_ids)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.config.endpoint.concurrency, len(requests))):
-                        group.create_task(ask_in_turn())
-            except ExceptionGroup as errors:
-                # The first is what went wrong; others are requests that met the same before they were cancelled.
-                raise errors.exceptions[0] from None
+            await self._side_by_side(ask_in_turn, len(requests))
 
     def _served_prompts(self, prompts: Sequence[Prompt]) -> dict[Prompt, ServedPrompt]:
         """A prompt goes out as text, which every server takes, or as token ids where its text would be read otherwise."""

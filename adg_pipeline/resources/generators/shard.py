@@ -209,9 +209,15 @@ def _row(example: _Example, answers: Mapping[str, Answer]) -> dict[str, Any]:
         "answers": [answer.text for _, answer in had],
         "finish_reasons": [answer.finish_reason for _, answer in had],
         "output_tokens": [answer.output_tokens for _, answer in had],
+        "output_logprobs": [_rounded(answer.logprob) for _, answer in had],
         "seeds": [request.seed for request, _ in had],
         "request_ids": [request.request_id for request, _ in had],
     }
+
+
+def _rounded(logprob: float | None) -> float | None:
+    """To more decimals than float32 is sure of in a batch, so that stored values don't depend on what shared one."""
+    return None if logprob is None else round(logprob, 6)
 
 
 def _count(rows: Sequence[Mapping[str, Any]]) -> GenerationCounts:

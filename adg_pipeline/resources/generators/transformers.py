@@ -10,10 +10,11 @@ from adg_pipeline.models.backbones import context_length, loading_revision, reso
 from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.models.templates import Prompt
-from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome
+from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome, Passage, Scored
 from adg_pipeline.resources.generators.decoding import Sampling, decode_batch
 from adg_pipeline.resources.generators.endings import LENGTH, STOP
 from adg_pipeline.resources.generators.interleave import interleave
+from adg_pipeline.resources.generators.scoring import score_passages
 from adg_pipeline.settings.sections import GenerationConfig
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class TransformersGenerator(Generator):
         place = {prompt: index for index, prompt in enumerate(prompts)}
         ended = set()
         try:
-            for row, tokens in decode_batch(
+            for row, tokens, logprob in decode_batch(
                 self._model,
                 [token_ids[prompt] for prompt in prompts],
                 [place[request.prompt] for request in batch],
@@ -105,7 +106,7 @@ class TransformersGenerator(Generator):
                 self._sampling,
             ):
                 ended.add(row)
-                yield batch[row], self._answer(tokens, len(token_ids[batch[row].prompt]))
+                yield batch[row], self._answer(tokens, len(token_ids[batch[row].prompt]), logprob)
             return
         except torch.OutOfMemoryError:
             if len(batch) == 1:
@@ -117,10 +118,14 @@ class TransformersGenerator(Generator):
         yield from self._generate_batch(left[:middle], token_ids)
         yield from self._generate_batch(left[middle:], token_ids)
 
-    def _answer(self, tokens: list[int], prompt_tokens: int) -> Answer:
+    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+        """Each batch of like lengths is one forward pass; where the device's memory doesn't hold it, halves of it."""
+        yield from score_passages(self._model, passages, self.config.batch_size)
+
+    def _answer(self, tokens: list[int], prompt_tokens: int, logprob: float) -> Answer:
         ended = tokens[-1] in self.end_tokens
         text = self._text(tokens[:-1] if ended else tokens)
-        return self.ended(Answer(text, STOP if ended else LENGTH, len(tokens), prompt_tokens))
+        return self.ended(Answer(text, STOP if ended else LENGTH, len(tokens), prompt_tokens, logprob))
 
     def _text(self, tokens: list[int]) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

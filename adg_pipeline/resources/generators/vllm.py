@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.resources.generators.base import (
@@ -14,6 +16,9 @@ from adg_pipeline.resources.generators.base import (
     Generator,
     GeneratorError,
     Outcome,
+    Passage,
+    Scored,
+    TokenScores,
 )
 from adg_pipeline.resources.generators.endings import LENGTH, STOP
 from adg_pipeline.settings.sections import GenerationConfig
@@ -114,6 +119,26 @@ class VllmGenerator(Generator):
         finally:
             engine.abort_request(list(in_flight))
 
+    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+        """From the engine's log-probabilities of the prompt, a passage being one. Entropies it doesn't tell."""
+        from vllm import SamplingParams, TokensPrompt
+
+        settings = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        places = [place for place, passage in enumerate(passages) if len(passage) > 0]
+        for place in set(range(len(passages))) - set(places):
+            yield place, TokenScores(np.zeros(0))
+        for start in range(0, len(places), self.config.batch_size):
+            batch = places[start : start + self.config.batch_size]
+            prompts = [
+                TokensPrompt(prompt_token_ids=[*passages[place].context, *passages[place].scored]) for place in batch
+            ]
+            for place, output in zip(batch, self._llm.generate(prompts, settings, use_tqdm=False), strict=True):
+                # None for the first token, which nothing stands before.
+                told = output.prompt_logprobs[len(passages[place].context) :]
+                tokens = passages[place].scored
+                own = [known[token].logprob for token, known in zip(tokens, told, strict=True) if known]
+                yield place, TokenScores(np.array(own))
+
     def _sampling(self, seed: int) -> Any:
         """Sampling of one answer. With n > 1 vLLM would seed the samples with seed, seed + 1, …: neighbours share them."""
         from vllm import SamplingParams
@@ -126,6 +151,7 @@ class VllmGenerator(Generator):
             top_p=self.config.top_p,
             top_k=self.config.top_k or -1,
             max_tokens=self.config.max_new_tokens,
+            logprobs=0,  # of the drawn token only, and before temperature, top-k and top-p
             stop=self.stops.texts,
             stop_token_ids=sorted(self.end_tokens),
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -136,7 +162,9 @@ class VllmGenerator(Generator):
         if completion.finish_reason not in (STOP, LENGTH):
             return AnswerError(f"vLLM ended the request with {completion.finish_reason!r}")
         prompt_tokens = len(output.prompt_token_ids)
-        return self.ended(Answer(completion.text, completion.finish_reason, len(completion.token_ids), prompt_tokens))
+        tokens = len(completion.token_ids)
+        logprob = completion.cumulative_logprob / tokens if tokens else None
+        return self.ended(Answer(completion.text, completion.finish_reason, tokens, prompt_tokens, logprob))
 
     def _prepare(self) -> str:
         """Set vLLM's environment, which it reads when imported; return the kind of device it runs on."""

@@ -1,0 +1,208 @@
+"""The reference losses of one shard: passages to score, and what is made of their scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from adg_pipeline.algorithms.prompts import PromptError, user_turn
+from adg_pipeline.errors import ShardFault
+from adg_pipeline.models.templates import Prompt, PromptTemplate
+from adg_pipeline.resources.generators.base import AnswerError, Generator, Passage, TokenScores
+from adg_pipeline.resources.generators.endings import STOP
+from adg_pipeline.resources.generators.schema import FAILED, OK
+from adg_pipeline.resources.losses.schema import REFERENCE_LOSSES_SCHEMA
+from adg_pipeline.settings.sections import ReferenceLossConfig
+
+MARKER = (
+    "### Response:\n"  # opens a response in the Alpaca template: what IFD scores an answer after when it stands alone
+)
+DECIMALS = 4
+# Examples whose passages are scored at a time: bounds memory, and gives the engine enough to sort by length.
+BLOCK = 512
+
+Ids = tuple[int, ...]
+
+
+@dataclass
+class _Example:
+    """One example on its way: its tokens, and where its scores go."""
+
+    row: dict[str, Any]
+    prompt: Ids = ()
+    reference: Ids = ()
+    answers: dict[int, Passage] = field(default_factory=dict)
+    answer_logprobs: dict[int, float | None] = field(default_factory=dict)
+
+
+def score_references(
+    examples: pa.Table,
+    answers: pa.Table,
+    generator: Generator,
+    config: ReferenceLossConfig,
+    progress: Callable[[int, int], None] | None = None,
+) -> pa.Table:
+    """A table of `REFERENCE_LOSSES_SCHEMA`, in the order of ``examples``.
+
+    Args:
+        examples: a raw pool table.
+        answers: the shard's generations. Their log-probabilities are taken where they were kept and the backbone
+            scores; otherwise the answers are scored as well.
+        generator: an open generator, the scorer.
+        progress: called with (examples done, examples in all).
+
+    Raises:
+        GeneratorError: the engine can't score a given text.
+        ShardFault: more examples failed than ``config.max_failed_share`` allows.
+    """
+    records, sampled = examples.to_pylist(), {row["example_id"]: row for row in answers.to_pylist()}
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(records), BLOCK):
+        block = records[start : start + BLOCK]
+        rows += _score_block(block, sampled, generator, config)
+        _require_few_failures(rows, len(records), config.max_failed_share)
+        if progress:
+            progress(len(rows), len(records))
+    return pa.Table.from_pylist(rows, schema=REFERENCE_LOSSES_SCHEMA)
+
+
+def _score_block(
+    records: Sequence[Mapping[str, Any]],
+    sampled: Mapping[str, Mapping[str, Any]],
+    generator: Generator,
+    config: ReferenceLossConfig,
+) -> list[dict[str, Any]]:
+    template = generator.template
+    assert template is not None
+    (marker,) = template.encode([Prompt(MARKER, (MARKER,))])
+    shard = _tokenized(records, template)
+    passages: list[Passage] = []
+    takers: list[tuple[_Example, Callable[[_Example, TokenScores], None]]] = []
+
+    def ask(example: _Example, passage: Passage, take: Callable[[_Example, TokenScores], None]) -> None:
+        longest = generator.context_length
+        if longest is not None and len(passage) > longest:
+            example.row |= {"status": FAILED, "reason": f"{len(passage)} tokens exceed the context of {longest}"}
+            return
+        passages.append(passage)
+        takers.append((example, take))
+
+    for example, record in zip(shard, records, strict=True):
+        if example.row["status"] != OK:
+            continue
+        ask(example, Passage((), example.prompt + example.reference), _take_prompted(generator))
+        ask(example, Passage(tuple(marker), example.reference), _take("bare_logprob"))
+        if config.plain:
+            asked = user_turn(record["instruction"], record["input"]) + "\n"
+            (plain,) = template.encode([Prompt(asked, (asked,))])
+            ask(example, Passage(tuple(plain), example.reference), _take("plain_logprob"))
+            ask(example, Passage((), example.reference), _take("plain_bare_logprob"))
+        kept = config.model == "backbone"
+        for place, passage in _unscored(example, sampled.get(record["example_id"]), template, kept).items():
+            ask(example, passage, _take_answer(place))
+    for place, scores in generator.score(passages):
+        example, take = takers[place]
+        if isinstance(scores, AnswerError):
+            example.row |= {"status": FAILED, "reason": scores.reason}
+        else:
+            take(example, scores)
+    return [_finished(example) for example in shard]
+
+
+def _tokenized(records: Sequence[Mapping[str, Any]], template: PromptTemplate) -> list[_Example]:
+    """Prompt and reference of each example as training has them; the reference up to the token that ends it."""
+    shard, pairs, rendered = [], [], []
+    for record in records:
+        example = _Example({"example_id": record["example_id"], "status": OK, "reason": None})
+        shard.append(example)
+        try:
+            pairs.append(template.answers(record)[-1])
+            rendered.append(example)
+        except PromptError as error:
+            example.row |= {"status": FAILED, "reason": str(error)}
+    prompts = template.encode([prompt for prompt, _ in pairs])
+    wholes = template.encode([whole for _, whole in pairs])
+    for example, (prompt, whole), ids, whole_ids in zip(rendered, pairs, prompts, wholes, strict=True):
+        reference = template.answer_ids(prompt, whole, ids, whole_ids)
+        if reference is None:
+            example.row |= {
+                "status": FAILED,
+                "reason": "the chat template doesn't begin the conversation as its prompt",
+            }
+            continue
+        end = next((place for place, token in enumerate(reference) if token in template.turn_ends), len(reference))
+        example.prompt, example.reference = tuple(ids), tuple(reference[: end + 1])
+        example.row["reference_tokens"] = len(example.reference)
+    return shard
+
+
+def _unscored(
+    example: _Example, sampled: Mapping[str, Any] | None, template: PromptTemplate, kept: bool
+) -> dict[int, Passage]:
+    """The sampled answers without a log-probability, as passages by their place; the others' are noted."""
+    if sampled is None or sampled["status"] != OK:
+        return {}
+    told = (sampled.get("output_logprobs") if kept else None) or [None] * len(sampled["answers"])
+    passages = {}
+    for place, (text, reason, logprob) in enumerate(
+        zip(sampled["answers"], sampled["finish_reasons"], told, strict=True)
+    ):
+        if logprob is not None:
+            example.answer_logprobs[place] = logprob
+            continue
+        ids = template.tokenizer(text, add_special_tokens=False).input_ids
+        if reason == STOP and template.end is not None:
+            ids = [*ids, template.end]
+        passages[place] = Passage(example.prompt, tuple(ids))
+    return passages
+
+
+def _take(name: str) -> Callable[[_Example, TokenScores], None]:
+    def take(example: _Example, scores: TokenScores) -> None:
+        example.row[name] = _mean(scores.logprobs)
+
+    return take
+
+
+def _take_answer(place: int) -> Callable[[_Example, TokenScores], None]:
+    def take(example: _Example, scores: TokenScores) -> None:
+        example.answer_logprobs[place] = _mean(scores.logprobs)
+
+    return take
+
+
+def _take_prompted(generator: Generator) -> Callable[[_Example, TokenScores], None]:
+    def take(example: _Example, scores: TokenScores) -> None:
+        count = len(example.reference)
+        own = scores.logprobs[-count:] if count else scores.logprobs[:0]
+        example.row |= {"reference_logprob": _mean(own), "sequence_logprob": _mean(scores.logprobs)}
+        if scores.entropies is not None and count:
+            vocabulary = len(generator.tokenizer)
+            certainty = np.maximum(0.0, 1.0 - scores.entropies[-count:] / np.log(vocabulary))
+            example.row["confident_surprise"] = _mean(certainty / (1.0 + np.exp(own)))
+
+    return take
+
+
+def _finished(example: _Example) -> dict[str, Any]:
+    told = [value for _, value in sorted(example.answer_logprobs.items())]
+    known = [value for value in told if value is not None]
+    if known and len(known) == len(told):
+        example.row["answer_logprob"] = round(sum(known) / len(known), DECIMALS)
+    return example.row
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return round(float(values.mean()), DECIMALS) if len(values) else None
+
+
+def _require_few_failures(rows: Sequence[Mapping[str, Any]], total: int, most: float) -> None:
+    reasons = [row["reason"] for row in rows if row["status"] != OK]
+    if len(reasons) > most * total:
+        first = "; ".join(list(dict.fromkeys(reasons))[:3])
+        raise ShardFault(
+            f"{len(reasons)} of {total} references could not be scored, more than reference_losses.max_failed_share = "
+            f"{most:g} allows. First reasons: {first}"
+        )
