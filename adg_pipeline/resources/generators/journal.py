@@ -116,5 +116,5 @@ def _read(path: Path) -> tuple[dict[str, Answer], int]:
 def _parse(line: bytes) -> tuple[str, Answer]:
     values = json.loads(line)
     return values["request_id"], Answer(
-        values["text"], values["finish_reason"], values["output_tokens"], values["prompt_tokens"]
+        values["text"], values["finish_reason"], values["output_tokens"], values["prompt_tokens"], values.get("logprob")
     )

@@ -46,10 +46,15 @@ def find_answers(files: Iterable[Path], wanted: Collection[str]) -> dict[str, An
 def answers_of(table: pa.Table) -> dict[str, Answer]:
     """The answers of a generations table by request id, without refusals, which were once kept as if they were answers."""
     return {
-        name: Answer(text, finish_reason, output_tokens, row["prompt_tokens"])
+        name: Answer(text, finish_reason, output_tokens, row["prompt_tokens"], logprob)
         for row in table.to_pylist()
-        for name, text, finish_reason, output_tokens in zip(
-            row["request_ids"], row["answers"], row["finish_reasons"], row["output_tokens"], strict=True
+        for name, text, finish_reason, output_tokens, logprob in zip(
+            row["request_ids"],
+            row["answers"],
+            row["finish_reasons"],
+            row["output_tokens"],
+            row.get("output_logprobs") or [None] * len(row["answers"]),
+            strict=True,
         )
         if ending(finish_reason)
     }
