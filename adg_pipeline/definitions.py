@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from adg_pipeline.assets import bins, embeddings, generations, pool, scores, selection, training
+from adg_pipeline.assets import bins, embeddings, generations, pool, references, scores, selection, training
 from adg_pipeline.assets.checks import CHECKS
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.in_force import settings_in_force
@@ -63,6 +63,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
         pool.build(settings.raw_pool, per_run),
         *embeddings.build(settings.embeddings, per_run),
         generations.build(settings.generations, per_run),
+        references.build(settings.reference_losses, settings.generations, per_run),
         scores.build(settings.divergence_scores, per_run),
         bins.build(settings.semantic_bins),
         selection.build(settings.selected_subset),

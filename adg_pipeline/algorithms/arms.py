@@ -13,15 +13,14 @@ from adg_pipeline.settings.sections import SelectionConfig
 
 @dataclass(frozen=True)
 class Arm:
-    """selector: key of `SELECTORS`. settings: fields of `SelectionConfig` in which the arm differs."""
+    """about: in words. settings: fields of `SelectionConfig` in which it differs."""
 
-    selector: str
     about: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def chooses(self) -> Selector:
-        return SELECTORS[self.selector]
+        return SELECTORS[self.settings.get("selector", "adg")]
 
     def config(self, section: SelectionConfig) -> SelectionConfig:
         """The section as this arm has it."""
@@ -31,35 +30,46 @@ class Arm:
 _WHOLE_POOL = {"bins": "none"}
 
 BUILT_IN: Mapping[str, Arm] = {
-    "adg": Arm("adg", "the paper's method"),
+    "adg": Arm("the paper's method"),
     "adg_grounded": Arm(
-        "adg",
         "the paper's score, controlled for length, among references that the backbone can reach",
         {"length_control": True, "reach": -1.0},
     ),
-    "adg_length_control": Arm("adg", "the paper's score, controlled for length", {"length_control": True}),
-    "adg_reach": Arm("adg", "the paper's score among references that the backbone can reach", {"reach": -1.0}),
-    "adg_dispersion": Arm("adg", "dispersion only", {"weight": 0.0}),
-    "adg_anisotropy": Arm("adg", "anisotropy only", {"weight": 1.0}),
-    "adg_no_bins": Arm("adg", "one ranking of the whole pool", _WHOLE_POOL),
-    "adg_random_bins": Arm("adg", "random bins of the same sizes", {"bins": "random"}),
-    "adg_middle": Arm("adg", "the middle of each bin", {"rank": "middle"}),
-    "adg_bottom": Arm("adg", "the bottom of each bin", {"rank": "bottom"}),
-    "adg_released": Arm("adg", "the quotas of the released code, which miss the budget", {"quota": "released"}),
-    "adg_k3": Arm("adg", "the first three answers only", {"first_answers": 3}),
-    "random": Arm("random", "at random", _WHOLE_POOL),
-    "random_length_matched": Arm("random_length_matched", "at random, as long as the paper's pick"),
-    "longest": Arm("longest", "the longest references", _WHOLE_POOL),
-    "ifd": Arm("ifd", "instruction-following difficulty", _WHOLE_POOL),
-    "superfiltering": Arm("superfiltering", "ratio of perplexities with and without the instruction", _WHOLE_POOL),
-    "perplexity_mid": Arm("perplexity", "middling perplexity", {**_WHOLE_POOL, "rank": "middle"}),
-    "upd": Arm("upd", "surprising where the backbone is sure", _WHOLE_POOL),
-    "reference_probability": Arm("reference_probability", "references that the backbone half knows", _WHOLE_POOL),
-    "eigenscore": Arm("eigenscore", "mean log eigenvalue of the answers", _WHOLE_POOL),
-    "semantic_entropy": Arm("semantic_entropy", "entropy over clusters of the answers", _WHOLE_POOL),
-    "mig": Arm("mig", "information gain over bins, of the paper's score"),
-    "deita_filter": Arm("deita_filter", "the paper's score without near repetitions"),
-    "zip": Arm("zip", "the subset that compresses worst"),
-    "dsir": Arm("dsir", "importance resampling towards the queries", _WHOLE_POOL),
-    "rds_plus": Arm("rds_plus", "nearest to the queries, in turn"),
+    "adg_length_control": Arm("the paper's score, controlled for length", {"length_control": True}),
+    "adg_reach": Arm("the paper's score among references that the backbone can reach", {"reach": -1.0}),
+    "adg_dispersion": Arm("dispersion only", {"weight": 0.0}),
+    "adg_anisotropy": Arm("anisotropy only", {"weight": 1.0}),
+    "adg_no_bins": Arm("one ranking of the whole pool", _WHOLE_POOL),
+    "adg_random_bins": Arm("random bins of the same sizes", {"bins": "random"}),
+    "adg_middle": Arm("the middle of each bin", {"rank": "middle"}),
+    "adg_bottom": Arm("the bottom of each bin", {"rank": "bottom"}),
+    "adg_released": Arm("the quotas of the released code, which miss the budget", {"quota": "released"}),
+    "adg_k3": Arm("the first three answers only", {"first_answers": 3}),
+    "random": Arm("at random", {"selector": "random", **_WHOLE_POOL}),
+    "random_length_matched": Arm("at random, as long as the paper's pick", {"selector": "random_length_matched"}),
+    "longest": Arm("the longest references", {"selector": "longest", **_WHOLE_POOL}),
+    "ifd": Arm("instruction-following difficulty", {"selector": "ifd", **_WHOLE_POOL}),
+    "superfiltering": Arm(
+        "ratio of perplexities with and without the instruction", {"selector": "superfiltering", **_WHOLE_POOL}
+    ),
+    "perplexity_mid": Arm("middling perplexity", {"selector": "perplexity", **_WHOLE_POOL, "rank": "middle"}),
+    "upd": Arm("surprising where the backbone is sure", {"selector": "upd", **_WHOLE_POOL}),
+    "reference_probability": Arm(
+        "references that the backbone half knows", {"selector": "reference_probability", **_WHOLE_POOL}
+    ),
+    "eigenscore": Arm("mean log eigenvalue of the answers", {"selector": "eigenscore", **_WHOLE_POOL}),
+    "semantic_entropy": Arm("entropy over clusters of the answers", {"selector": "semantic_entropy", **_WHOLE_POOL}),
+    "mig": Arm("information gain over bins, of the paper's score", {"selector": "mig"}),
+    "deita_filter": Arm("the paper's score without near repetitions", {"selector": "deita_filter"}),
+    "zip": Arm("the subset that compresses worst", {"selector": "zip"}),
+    "dsir": Arm("importance resampling towards the queries", {"selector": "dsir", **_WHOLE_POOL}),
 }
+
+
+def arms(of_user: Mapping[str, Mapping[str, Any]]) -> dict[str, Arm]:
+    """Every arm by name: the built-in ones, and those of adg.yaml, which may differ further from a built-in one."""
+    known = dict(BUILT_IN)
+    for name, differs in of_user.items():
+        before = known.get(name, Arm("of adg.yaml"))
+        known[name] = Arm(before.about, {**before.settings, **differs})
+    return known

@@ -29,6 +29,9 @@ Batches = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
 UNSEEN = r"[\s\p{Cc}\p{Cf}\u{FE00}-\u{FE0F}]+"
 INDISTINCT = pl.col("differ") & (pl.col("dispersion") == 0)
 NUMBERS = ("dispersion", "anisotropy", "effective_rank", "largest_mode_share")
+# What spectral scores, the first k answers and a jackknife over the answers are computed from, without vectors. float32
+# holds what rounding has left of a cosine, at half the size.
+LISTS = {"eigenvalues": pl.Float64, "mode_sizes": pl.Int32, "cosines": pl.Float32}
 
 
 def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefinition:
@@ -78,7 +81,8 @@ def _texts(store: Store, shard: str) -> pl.DataFrame:
     differ: whether its answers differ in more than case, white space and what nobody sees.
     """
     raw = pl.from_arrow(store.read_table("raw_pool", shard, ["example_id", "content_hash", "source", "output"]))
-    generated = pl.from_arrow(store.read_table("generations", shard, ["example_id", "status", "reason", "answers"]))
+    columns = ["example_id", "status", "reason", "answers", "output_tokens"]
+    generated = pl.from_arrow(store.read_table("generations", shard, columns))
     assert isinstance(raw, pl.DataFrame)
     assert isinstance(generated, pl.DataFrame)
     stripped = pl.col("answers").list.eval(pl.element().str.strip_chars())
@@ -89,6 +93,10 @@ def _texts(store: Store, shard: str) -> pl.DataFrame:
         empty_answers=stripped.list.eval(pl.element() == "").list.sum().cast(pl.Int32),
         distinct_answers=stripped.list.n_unique().cast(pl.Int32),
         differ=seen.list.n_unique() > 1,
+        # Null where the engine didn't tell of every answer.
+        answer_tokens=pl.when(
+            pl.col("output_tokens").list.drop_nulls().list.len() == pl.col("answers").list.len()
+        ).then(pl.col("output_tokens").list.mean()),
     )
     return raw.select(
         "example_id", "content_hash", "source", output_chars=pl.col("output").str.len_chars().cast(pl.Int32)
@@ -99,9 +107,19 @@ def _scored(store: Store, shard: str, config: ScoreConfig) -> pl.DataFrame:
     parts = []
     for ids, vectors in answer_groups(store, shard):
         result = answer_divergence(vectors, noise_floor=config.noise_floor, mode_distance=config.mode_distance)
-        values = {name: getattr(result.rounded(config.decimals), name) for name in NUMBERS}
-        parts.append(pl.DataFrame({"example_id": ids, **values, "modes": result.modes}))
-    schema = {"example_id": pl.String, **dict.fromkeys(NUMBERS, pl.Float64), "modes": pl.Int32}
+        rounded = result.rounded(config.decimals)
+        values = {name: getattr(rounded, name) for name in NUMBERS}
+        lists = {
+            name: pl.Series(getattr(rounded, name).reshape(len(ids), -1)).arr.to_list().cast(pl.List(inner))
+            for name, inner in LISTS.items()
+        }
+        parts.append(pl.DataFrame({"example_id": ids, **values, "modes": result.modes, **lists}))
+    schema: dict[str, Any] = {
+        "example_id": pl.String,
+        **dict.fromkeys(NUMBERS, pl.Float64),
+        "modes": pl.Int32,
+        **{name: pl.List(inner) for name, inner in LISTS.items()},
+    }
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
 

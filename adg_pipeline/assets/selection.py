@@ -13,10 +13,13 @@ import polars as pl
 from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.asked import asked
+from adg_pipeline.assets.candidates import candidates, scored_examples
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.files import publish_directory
+from adg_pipeline.lineage.in_force import reads_references
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.orchestration.compute import SELECTION_POOL
@@ -51,6 +54,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         deps=[
             dg.AssetDep("raw_pool", partition_mapping=every_shard),
             dg.AssetDep("divergence_scores", partition_mapping=every_shard),
+            dg.AssetDep("reference_losses", partition_mapping=every_shard),
             "semantic_bins",
         ],
         partitions_def=selectors,
@@ -64,14 +68,16 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
     )
     def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         selector = context.partition_key
-        if selector not in SELECTORS:
-            raise dg.Failure(f"there is no selector {selector}: known are {', '.join(SELECTORS)}", allow_retries=False)
         config, kept = asked(context, store, SelectionConfig, selector)
         by_sensor = SENSOR_TAG in context.run.tags
         if by_sensor and store.is_pinned(selector):
             context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
             return _result(store, selector, config)
-        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
+        if config.selector not in SELECTORS:
+            known = ", ".join(SELECTORS)
+            raise dg.Failure(f"there is no selector {config.selector!r}: choose one of {known}", allow_retries=False)
+        reads = reads_references(config)
+        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), references=reads)
         bins = _usable_bins(store, inputs)
         key = selection_key(selector, bins["recipe"], config.recipe(), inputs)
         before = store.selection_manifest(selector)
@@ -82,11 +88,10 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
                 store.remember_subset(selector, kept)
             return _result(store, selector, config)
         with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
-            candidates = _candidates(store, inputs)
-            ranking = _rank(selector, candidates, config)
+            ranking, stability = _rank(store, scored_examples(store, inputs, config), config)
             _require_subset(ranking, config)
             subset = _subset(store, ranking)
-        manifest = _manifest(store, selector, key, config, kept, inputs, bins, ranking, subset)
+        manifest = _manifest(store, selector, key, config, kept, inputs, bins, ranking, subset, stability)
         with store.shard_lock("selected_subset", selector):
             # Looked at again: somebody may have asked for another subset, or restored one, while this run was under way.
             if by_sensor and before is not None and _overtaken(context, store, selector, config):
@@ -131,34 +136,9 @@ def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:
     return bins
 
 
-def _candidates(store: Store, inputs: SelectionInputs) -> pl.DataFrame:
-    """Every row of the shards' scores with its bin, sorted by example id."""
-    paths = [store.table_path("divergence_scores", shard) for shard in inputs.shards]
-    scores = pl.scan_parquet([str(path) for path in paths], glob=False, include_file_paths="shard")
-    of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
-    frame = (
-        scores.with_columns(of_file)
-        .join(store.bins.assignments().lazy(), on=["shard", "example_id"], how="left")
-        .collect()
-    )
-    unbinned = frame.filter(pl.col("bin").is_null())
-    # Those whose instruction could not be embedded never get one.
-    lost = {
-        shard: count
-        for shard, count in unbinned.group_by("shard").len().sort("shard").iter_rows()
-        if count != store.required_provenance("instruction_embeddings", shard).facts["not_finite"]
-    }
-    if lost:
-        raise dg.Failure(
-            f"{sum(lost.values())} examples have no bin, of shards such as {', '.join(list(lost)[:3])}: materialise "
-            "semantic_bins, then select",
-            allow_retries=False,
-        )
-    return frame.sort("example_id", "content_hash", "shard")
-
-
-def _rank(selector: str, candidates: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:
-    """Where every candidate stands: left_out (a reason), or its place in its bin, and whether it is selected.
+def _rank(store: Store, examples: pl.DataFrame, config: SelectionConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Where every example stands: left_out (a reason), or its place in its bin, and whether it is selected; and how stable
+    that is.
 
     An example that stands in two shards counts once. The same id with other content is a fault of the pool: the content
     with the smallest hash is kept, whatever the order of the shards.
@@ -166,14 +146,17 @@ def _rank(selector: str, candidates: pl.DataFrame, config: SelectionConfig) -> p
     same_id = pl.col("example_id") == pl.col("example_id").shift()
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
     repeat = pl.when(same_id & same_content).then(pl.lit(REPEATED)).when(same_id).then(pl.lit(CONFLICT))
-    reasons = filter_reasons(candidates, config).replace_strict(REASONS, default=None)
+    reasons = filter_reasons(examples, config).replace_strict(REASONS, default=None)
     unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
-    table = candidates.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
-    eligible = table.filter(pl.col("left_out").is_null())
-    places = SELECTORS[selector](eligible, config).drop("example_id", "bin").rename({"position": "rank"})
-    ranked = pl.concat([eligible, places], how="horizontal")
+    table = examples.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
+    eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
+    chosen_from = candidates(store, eligible, config)
+    places = SELECTORS[config.selector].choose(chosen_from, config)
+    stability = jackknife(chosen_from, eligible, config, places)
+    ranked = pl.concat([eligible, places.drop("example_id", "bin").rename({"position": "rank"})], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
-    return pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False)).select(RANKING)
+    whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False))
+    return whole.select(RANKING), stability
 
 
 def _require_subset(ranking: pl.DataFrame, config: SelectionConfig) -> None:
@@ -231,20 +214,22 @@ def _manifest(
     bins: dict[str, Any],
     ranking: pl.DataFrame,
     subset: pl.DataFrame,
+    stability: dict[str, Any],
 ) -> dict[str, Any]:
     conflicts = ranking.filter(pl.col("left_out") == CONFLICT)
+    assets = [*SHARD_ASSETS, *(["reference_losses"] if inputs.references else [])]
     shards = {
         shard: {
             "file": (raw := store.required_provenance("raw_pool", shard)).facts["file"],
             "sha256": raw.facts["sha256"],
             "rows": raw.rows,
-            **{asset: store.required_provenance(asset, shard).content for asset in SHARD_ASSETS},
+            **{asset: store.required_provenance(asset, shard).content for asset in assets},
         }
         for shard in inputs.shards
     }
     recipes = {
         asset: {"id": (recipe := store.required_provenance(asset, inputs.shards[0]).recipe).id, **recipe.config}
-        for asset in SHARD_ASSETS
+        for asset in assets
     }
     return {
         "selector": selector,
@@ -264,6 +249,7 @@ def _manifest(
             "left_out": _left_out(ranking),
             "selected_by_source": dict(subset["source"].value_counts(sort=True).head(50).iter_rows()),
         },
+        "stability": stability,
         "same_id_other_content": [
             f"{row['example_id']} of shard {row['shard']}" for row in conflicts.head(100).iter_rows(named=True)
         ],

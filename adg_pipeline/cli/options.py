@@ -27,10 +27,11 @@ def read_settings(overrides: Sequence[str]) -> "Settings":
     return load_settings(overrides=overrides)
 
 
-def require_known(selectors: Sequence[str]) -> None:
-    """Refuse names that no selector has."""
-    from adg_pipeline.algorithms.selectors import SELECTORS
+def require_known(arms: Sequence[str]) -> None:
+    """Refuse names that no arm has."""
+    from adg_pipeline.algorithms.arms import arms as known_arms
+    from adg_pipeline.settings.loading import load_file
 
-    unknown = sorted(set(selectors) - set(SELECTORS))
-    if unknown:
-        raise click.BadParameter(f"{', '.join(unknown)}: known are {', '.join(SELECTORS)}", param_hint="--selector")
+    known = known_arms(load_file()[0].arms)
+    if unknown := sorted(set(arms) - set(known)):
+        raise click.BadParameter(f"{', '.join(unknown)}: known are {', '.join(known)}", param_hint="--arm")

@@ -34,7 +34,7 @@ def run(
 
     What was made with flags is renewed with the same, until adg.yaml says something else or another flag is given.
     """
-    from adg_pipeline.lineage.in_force import DROP, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, reads_references, settings_in_force
     from adg_pipeline.lineage.left_out import in_words, left_out
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.preflight import pool_to_run, require_ready
@@ -54,8 +54,10 @@ def run(
     first = asked[selectors[0]]  # they differ in what is selected alone
     require_ready(first.settings, first.origins, store, say, train=train)
     with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
+        references = any(reads_references(of.settings.selected_subset) for of in asked.values())
         runners = {
-            name: Runner(store, of.settings, instance, say, in_process, of.configured) for name, of in asked.items()
+            name: Runner(store, of.settings, instance, say, in_process, of.configured, references)
+            for name, of in asked.items()
         }
         if retry:
             for shard in store.quarantine.all():

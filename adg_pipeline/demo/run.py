@@ -139,9 +139,11 @@ def _without_bins(store: "Store", settings: "Settings") -> list[str]:
     """Sources of what the score alone would select, all examples in one bin."""
     import polars
 
-    from adg_pipeline.algorithms.selectors import SELECTORS
+    from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 
     ranking = polars.read_parquet(store.selection_dir(ADG) / "ranking.parquet").filter(polars.col("left_out").is_null())
-    in_one_bin = ranking.select("example_id", "source", "dispersion", "anisotropy", bin=polars.lit(0))
-    places = SELECTORS[ADG](in_one_bin, settings.selected_subset)
+    in_one_bin = ranking.select("example_id", "source", "dispersion", "anisotropy", bin=polars.lit(0)).sort(
+        "example_id"
+    )
+    places = SELECTORS[ADG].choose(Candidates(in_one_bin), settings.selected_subset)
     return in_one_bin.filter(places["selected"])["source"].to_list()

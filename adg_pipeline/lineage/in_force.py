@@ -1,11 +1,17 @@
 """The settings that hold now for a selector's subset: adg.yaml, what is kept from earlier runs, and flags."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adg_pipeline.algorithms.arms import arms
+from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.algorithms.selectors.base import REFERENCE_SIGNALS
+from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.kept import Kept, as_override, in_words, spoken, still_held, values
 from adg_pipeline.settings.loading import Origins, Settings, load_file, override
+from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
 
@@ -36,6 +42,8 @@ def settings_in_force(
     """
     flags = flags or {}
     configured, of_file = load_file()
+    of_arm = arm_settings(configured, selector) if selector is not None else {}
+    configured, _ = override(of_file, of_arm)
     given = {flag.partition("=")[0] for flag in flags}
     known = values(configured)
     held = {} if as_configured else still_held(_recorded(store, selector), spoken(configured))
@@ -43,8 +51,35 @@ def settings_in_force(
     written = {
         as_override(key, one): f"{key}={one['value']}, kept from an earlier run ({DROP})" for key, one in kept.items()
     }
-    settings, origins = override(of_file, {**written, **flags})
+    settings, origins = override(of_file, {**of_arm, **written, **flags})
     return InForce(settings, configured, kept, origins)
+
+
+def reads_references(config: SelectionConfig) -> bool:
+    """Whether an arm with this configuration reads reference losses."""
+    return not set(SELECTORS[config.selector].reads(config)).isdisjoint(REFERENCE_SIGNALS)
+
+
+def watched_read_references(store: Store, settings: Settings) -> bool:
+    """Whether any of the arms that sensors renew does."""
+    return any(
+        reads_references(settings_in_force(store, arm).settings.selected_subset) for arm in settings.sensors.selectors
+    )
+
+
+def arm_settings(configured: Settings, name: str) -> dict[str, str]:
+    """An arm's settings as overrides: ``selected_subset.key=value`` → where it comes from."""
+    known = arms(configured.arms)
+    if name not in known:
+        raise SettingsError(
+            f"there is no arm {name!r}: known are {', '.join(known)}; others stand under `arms:` in adg.yaml"
+        )
+    return {
+        f"selected_subset.{key}={json.dumps(value)}": f"arms.{name}.{key} of adg.yaml"
+        if key in configured.arms.get(name, {})
+        else f"the built-in arm {name}"
+        for key, value in known[name].settings.items()
+    }
 
 
 def kept_of_subset(store: Store, selector: str) -> Kept:

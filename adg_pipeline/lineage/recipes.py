@@ -6,15 +6,22 @@
 from typing import Any
 
 from adg_pipeline.settings.loading import Settings
-from adg_pipeline.settings.sections import EmbeddingConfig, GenerationConfig, RawPoolConfig, ScoreConfig
+from adg_pipeline.settings.sections import (
+    EmbeddingConfig,
+    GenerationConfig,
+    RawPoolConfig,
+    ReferenceLossConfig,
+    ScoreConfig,
+)
 from adg_pipeline.store.provenance import Recipe
 
 CODE_VERSIONS = {
     "raw_pool": "2",
     "generations": "1",
+    "reference_losses": "1",
     "answer_embeddings": "2",
     "instruction_embeddings": "2",
-    "divergence_scores": "2",
+    "divergence_scores": "3",
     "semantic_bins": "1",
     "selected_subset": "1",
     "finetuned_checkpoint": "1",
@@ -67,14 +74,34 @@ def divergence_scores_recipe(config: ScoreConfig, answer_embeddings: Recipe) -> 
     return Recipe("divergence_scores", CODE_VERSIONS["divergence_scores"], config.recipe(), upstream)
 
 
-def wanted_recipes(settings: Settings) -> dict[str, Recipe]:
-    """The recipe of every shard asset under these settings, in the data's order."""
+def reference_losses_recipe(config: ReferenceLossConfig, generation: GenerationConfig) -> Recipe:
+    """The scorer counts by its content, like a backbone; what it reads by the template of the generations."""
+    values = config.recipe()
+    generated = generations_recipe(generation).config
+    values |= {name: generated[name] for name in ("template", "template_options", "system_text") if name in generated}
+    if config.model == "backbone":
+        values["model"] = generated["backbone"]
+    else:
+        values["model"] = _fingerprint(config.model, config.revision)
+    return Recipe("reference_losses", CODE_VERSIONS["reference_losses"], values)
+
+
+def wanted_recipes(settings: Settings, *, references: bool = False) -> dict[str, Recipe]:
+    """The recipe of every shard asset under these settings, in the data's order.
+
+    references: whether reference losses are wanted: only arms that read them pay for them.
+    """
     backbone, revision = settings.generations.backbone, settings.generations.revision
     generations = generations_recipe(settings.generations)
     answers = answer_embeddings_recipe(settings.embeddings, backbone, revision, generations)
     return {
         "raw_pool": raw_pool_recipe(settings.raw_pool),
         "generations": generations,
+        **(
+            {"reference_losses": reference_losses_recipe(settings.reference_losses, settings.generations)}
+            if references
+            else {}
+        ),
         "instruction_embeddings": instruction_embeddings_recipe(settings.embeddings, backbone, revision),
         "answer_embeddings": answers,
         "divergence_scores": divergence_scores_recipe(settings.divergence_scores, answers),

@@ -16,14 +16,17 @@ from adg_pipeline.store.provenance import Provenance, Recipe, differences, diges
 from adg_pipeline.store.quarantine import PutAside
 from adg_pipeline.store.vectors import TABLES
 
-# Each shard asset and the one whose content it is computed from, in the data's order.
-SHARD_ASSETS: dict[str, str] = {
-    "raw_pool": "file",
-    "instruction_embeddings": "raw_pool",
-    "generations": "raw_pool",
-    "answer_embeddings": "generations",
-    "divergence_scores": "answer_embeddings",
+# Each shard asset and those whose content it is computed from, in the data's order.
+SOURCES: dict[str, tuple[str, ...]] = {
+    "raw_pool": ("file",),
+    "instruction_embeddings": ("raw_pool",),
+    "generations": ("raw_pool",),
+    "reference_losses": ("raw_pool", "generations"),
+    "answer_embeddings": ("generations",),
+    "divergence_scores": ("answer_embeddings",),
 }
+# Those that every subset needs; reference losses only arms that read them.
+SHARD_ASSETS = tuple(asset for asset in SOURCES if asset != "reference_losses")
 State = Literal["current", "missing", "stale", "damaged"]
 
 
@@ -121,7 +124,7 @@ def _asset_states(
 ) -> dict[str, AssetState]:
     states: dict[str, AssetState] = {}
     contents: dict[str, str | None] = {"file": version}
-    for asset, source in SHARD_ASSETS.items():
+    for asset in wanted:
         try:
             stored = store.provenance(asset, shard)
             if asset in damaged:
@@ -129,23 +132,26 @@ def _asset_states(
         except StoreError as error:
             states[asset], contents[asset] = AssetState("damaged", str(error), delete=error.delete), None
             continue
-        states[asset] = _asset_state(stored, wanted[asset], source, contents[source], states.get(source))
+        sources = {source: contents[source] for source in SOURCES[asset]}
+        states[asset] = _asset_state(stored, wanted[asset], sources, states)
         contents[asset] = stored.content if stored is not None else None
     return states
 
 
 def _asset_state(
-    stored: Provenance | None, wanted: Recipe, source: str, content: str | None, upstream: AssetState | None
+    stored: Provenance | None, wanted: Recipe, sources: Mapping[str, str | None], states: Mapping[str, AssetState]
 ) -> AssetState:
     if stored is None:
         return AssetState("missing", "not computed yet")
     if stored.recipe.id != wanted.id:
         why = "; ".join(differences(stored.recipe, wanted))
         return AssetState("stale", why, stored.rows, recipe_changed=True)
-    if content is None or stored.inputs.get(source) != content:
-        return AssetState("stale", "the file changed" if source == "file" else f"{source} changed", stored.rows)
-    if upstream is not None and upstream.state != "current":
-        return AssetState("stale", f"{source} is {upstream.state}", stored.rows, upstream.recipe_changed)
+    for source, content in sources.items():
+        if content is None or stored.inputs.get(source) != content:
+            return AssetState("stale", "the file changed" if source == "file" else f"{source} changed", stored.rows)
+        upstream = states.get(source)
+        if upstream is not None and upstream.state != "current":
+            return AssetState("stale", f"{source} is {upstream.state}", stored.rows, upstream.recipe_changed)
     return AssetState("current", rows=stored.rows)
 
 
@@ -175,13 +181,15 @@ def _answers_stay(store: Store, shard: str, listing: PoolListing) -> bool:
 class SelectionInputs:
     """The shards that a selection ranks against each other, and what it is told apart by.
 
-    scores: shard → content of its scores. instructions: shard → content of its instruction embeddings.
+    scores: shard → content of its scores. instructions: shard → content of its instruction embeddings. references: shard
+    → content of its reference losses, of an arm that reads them.
     """
 
     scores: Mapping[str, str]
     instructions: Mapping[str, str]
     recipes: Mapping[str, Sequence[str]]
     left_out: Mapping[str, str]
+    references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shards(self) -> list[str]:
@@ -197,10 +205,10 @@ class SelectionInputs:
         return f"scores were made in {len(self.recipes)} different ways: {named}"
 
 
-def selection_inputs(store: Store, shards: Sequence[str]) -> SelectionInputs:
+def selection_inputs(store: Store, shards: Sequence[str], *, references: bool = False) -> SelectionInputs:
     """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name."""
     put_aside = store.quarantine.all()
-    scores, instructions, recipes, left_out = {}, {}, dict[str, list[str]](), {}
+    scores, instructions, losses, recipes, left_out = {}, {}, {}, dict[str, list[str]](), {}
     for shard in sorted(shards):
         if shard in put_aside:
             left_out[shard] = f"put aside by {put_aside[shard].asset}: {put_aside[shard].reason}"
@@ -210,11 +218,19 @@ def selection_inputs(store: Store, shards: Sequence[str]) -> SelectionInputs:
         if score is None or instruction is None:
             left_out[shard] = "not scored yet"
             continue
+        ways = f"{score.recipe.id} {instruction.recipe.id}"
+        if references:
+            loss = store.provenance("reference_losses", shard)
+            if loss is None:
+                left_out[shard] = "its references are not scored yet"
+                continue
+            losses[shard], ways = loss.content, f"{ways} {loss.recipe.id}"
         scores[shard], instructions[shard] = score.content, instruction.content
-        recipes.setdefault(f"{score.recipe.id} {instruction.recipe.id}", []).append(shard)
-    return SelectionInputs(scores, instructions, recipes, left_out)
+        recipes.setdefault(ways, []).append(shard)
+    return SelectionInputs(scores, instructions, recipes, left_out, losses)
 
 
 def selection_key(selector: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
     """Names a selection by all it is made from, so that the same one is not made twice."""
-    return digest([selector, dict(bins), dict(selection), dict(inputs.scores), dict(inputs.instructions)])
+    made_from = [selector, dict(bins), dict(selection), dict(inputs.scores), dict(inputs.instructions)]
+    return digest([*made_from, dict(inputs.references)] if inputs.references else made_from)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.lineage.states import SOURCES
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.orchestration.runs import (
     CHECKPOINT_JOB,
@@ -16,7 +16,7 @@ from adg_pipeline.store import Store
 
 shards_job = dg.define_asset_job(
     SHARDS_JOB,
-    selection=dg.AssetSelection.assets(*SHARD_ASSETS),
+    selection=dg.AssetSelection.assets(*SOURCES),
     description="Everything that is computed per shard, from the pool file to its scores.",
 )
 selection_job = dg.define_asset_job(

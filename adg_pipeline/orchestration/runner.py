@@ -10,8 +10,9 @@ import dagster as dg
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.signals import signal_that_came
+from adg_pipeline.lineage.in_force import reads_references
 from adg_pipeline.lineage.recipes import wanted_recipes
-from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, selection_inputs, selection_key, shard_states
+from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards, register, selectors
 from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
@@ -36,7 +37,7 @@ from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
 
 Say = Callable[[str], None]
-SHARD_SECTIONS = ("raw_pool", "generations", "embeddings", "divergence_scores")
+SHARD_SECTIONS = ("raw_pool", "generations", "reference_losses", "embeddings", "divergence_scores")
 
 
 @dataclass
@@ -64,9 +65,11 @@ class Runner:
         say: Say,
         in_process: bool | None = None,
         configured: Settings | None = None,
+        references: bool = False,
     ) -> None:
         self.store, self.settings, self.instance, self._say = store, settings, instance, say
         self._configured = configured or settings
+        self._wanted = wanted_recipes(settings, references=references)
         # vLLM gives its GPU memory back for certain only when its process ends.
         self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
 
@@ -75,8 +78,7 @@ class Runner:
         for problem in listing.problems:
             self._say(f"warning: {problem}")
         progress = ProgressLog(self._say, "looking at the pool", "shards")
-        wanted = wanted_recipes(self.settings)
-        return shard_states(self.store, listing, wanted, look_at_tables=True, progress=progress)
+        return shard_states(self.store, listing, self._wanted, look_at_tables=True, progress=progress)
 
     def register(self, shards: Sequence[str]) -> None:
         """Make partitions of new shards, in the order of their keys."""
@@ -152,13 +154,14 @@ class Runner:
         ids = (self.store.read_table("raw_pool", shard, ["example_id"])["example_id"].to_pylist() for shard in taken)
         return count_different(ids, enough)
 
-    def compute(self, shards: Sequence[str], assets: Sequence[str] = tuple(SHARD_ASSETS)) -> bool:
+    def compute(self, shards: Sequence[str], assets: Sequence[str] = ()) -> bool:
         """Run the shard assets of registered shards; False if a run failed (the shards after it still get theirs)."""
         ordered = list(self.instance.get_dynamic_partitions(pool_shards.name or ""))
+        assets = assets or list(self._wanted)
+        chosen = [dg.AssetKey(asset) for asset in assets]
         succeeded = True
         for first, last, count in contiguous_ranges(list(shards), ordered, self.settings.sensors.max_shards_per_run):
             self._say(f"computing {count} shards: {first}" + (f" … {last}" if last != first else ""))
-            chosen = [dg.AssetKey(asset) for asset in assets] if len(assets) < len(SHARD_ASSETS) else None
             succeeded &= self._execute(SHARDS_JOB, self.settings.run_config(assets), range_tags(first, last), chosen)
         return succeeded
 
@@ -166,7 +169,8 @@ class Runner:
         """Renew the subset of a selector if its inputs or settings changed."""
         register(self.instance, selectors, [selector])
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
-        inputs = selection_inputs(self.store, list(list_shards(self.store.pool_dir).shards))
+        shards = list(list_shards(self.store.pool_dir).shards)
+        inputs = selection_inputs(self.store, shards, references=reads_references(selection))
         if not inputs.scores:
             report.failed.append(f"selection {selector}: no shard is scored")
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.lineage.states import SOURCES
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.settings.kept import spoken
 from adg_pipeline.settings.loading import Settings
@@ -63,7 +63,7 @@ def shards_in_flight(instance: dg.DagsterInstance) -> set[str]:
     ordered = list(instance.get_dynamic_partitions(pool_shards.name or ""))
     busy: set[str] = set()
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT)):
-        if not _is_of(run, set(SHARD_ASSETS), SHARDS_JOB):
+        if not _is_of(run, set(SOURCES), SHARDS_JOB):
             continue
         first = run.tags.get(RANGE_START_TAG) or run.tags.get(PARTITION_TAG)
         last = run.tags.get(RANGE_END_TAG) or first

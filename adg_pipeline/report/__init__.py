@@ -3,15 +3,17 @@
 from adg_pipeline.report.columns import (
     GENERATIONS_COLUMNS,
     RAW_POOL_COLUMNS,
+    REFERENCE_COLUMNS,
     SCORE_COLUMNS,
     SUBSET_COLUMNS,
     VECTOR_COLUMNS,
 )
-from adg_pipeline.report.describe import bins, checkpoint, generations, raw_pool, scores, selection, vectors
+from adg_pipeline.report.describe import bins, checkpoint, generations, raw_pool, references, scores, selection, vectors
 
 __all__ = [
     "GENERATIONS_COLUMNS",
     "RAW_POOL_COLUMNS",
+    "REFERENCE_COLUMNS",
     "SCORE_COLUMNS",
     "SUBSET_COLUMNS",
     "VECTOR_COLUMNS",
@@ -19,6 +21,7 @@ __all__ = [
     "checkpoint",
     "generations",
     "raw_pool",
+    "references",
     "scores",
     "selection",
     "vectors",

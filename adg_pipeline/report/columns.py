@@ -29,6 +29,7 @@ GENERATIONS_COLUMNS = _columns(
     answers=("list<string>", "The K sampled answers"),
     finish_reasons=("list<string>", "stop, or length where the answer reached the token limit"),
     output_tokens=("list<int32>", "Length of each answer in tokens"),
+    output_logprobs=("list<float64>", "Mean log-probability of each answer's tokens under the backbone itself"),
     seeds=("list<int64>", "Seed of each sample"),
     request_ids=("list<string>", "Hash of each request: the same request is never paid twice"),
 )
@@ -52,6 +53,26 @@ SCORE_COLUMNS = _columns(
     effective_rank=("float64", "Directions that carry the spread"),
     largest_mode_share=("float64", "Share of the answers in the largest mode"),
     modes=("int32", "Groups of near-equal answers"),
+    answer_tokens=("float64", "Mean length of the answers in tokens; null where the engine doesn't tell"),
+    eigenvalues=("list<float64>", "λ1 … λK of the centred answers, the largest first"),
+    mode_sizes=("list<int32>", "Answers in each group of near-equal ones, the largest first, then zeros"),
+    cosines=("list<float32>", "K × K products of the unit vectors, row by row"),
+)
+REFERENCE_COLUMNS = _columns(
+    example_id=("string", "Example"),
+    status=("string", "ok or failed"),
+    reason=("string", "Why not ok"),
+    reference_tokens=("int32", "Length of the reference in tokens, its end included"),
+    reference_logprob=("float64", "Mean log-probability of the reference's tokens, given the prompt"),
+    sequence_logprob=("float64", "The same of prompt and reference together"),
+    bare_logprob=("float64", "The same of the reference after nothing but the marker that opens a response"),
+    plain_logprob=("float64", "The same after instruction and input without a template; null unless asked for"),
+    plain_bare_logprob=("float64", "The same of the reference alone; null unless asked for"),
+    confident_surprise=(
+        "float64",
+        "Mean of σ(loss) · max(0, 1 - entropy / ln V); null where the engine tells no entropies",
+    ),
+    answer_logprob=("float64", "Mean log-probability of the sampled answers"),
 )
 SUBSET_COLUMNS = TableSchema(
     [

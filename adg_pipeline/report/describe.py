@@ -61,6 +61,10 @@ def vectors(stored: Provenance) -> Metadata:
     return {**_rows(stored), **_numbers(stored.facts), **lists, **_origin(stored)}
 
 
+def references(stored: Provenance) -> Metadata:
+    return {**_rows(stored), **_numbers(stored.facts), **_origin(stored)}
+
+
 def scores(store: Store, stored: Provenance) -> Metadata:
     columns = ["example_id", "dispersion", "anisotropy", "modes", "distinct_answers"]
     frame = pl.from_arrow(store.read_table("divergence_scores", stored.shard, columns))

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from adg_pipeline.errors import SettingsError
@@ -22,6 +22,7 @@ from adg_pipeline.settings.sections import (
     EmbeddingConfig,
     GenerationConfig,
     RawPoolConfig,
+    ReferenceLossConfig,
     ScoreConfig,
     SelectionConfig,
     SensorConfig,
@@ -30,6 +31,7 @@ from adg_pipeline.settings.sections import (
 from adg_pipeline.settings.yaml_file import SettingsFile, read_settings_file
 
 DEFAULT_FILE = "adg.yaml"
+ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]  # it names folders and partitions
 
 
 class Settings(BaseModel):
@@ -40,11 +42,26 @@ class Settings(BaseModel):
     raw_pool: RawPoolConfig = RawPoolConfig()
     generations: GenerationConfig = GenerationConfig()
     embeddings: EmbeddingConfig = EmbeddingConfig()
+    reference_losses: ReferenceLossConfig = ReferenceLossConfig()
     divergence_scores: ScoreConfig = ScoreConfig()
     semantic_bins: BinConfig = BinConfig()
     selected_subset: SelectionConfig = SelectionConfig()
     finetuned_checkpoint: TrainingConfig = TrainingConfig()
     sensors: SensorConfig = SensorConfig()
+    #: Named ways to make a subset: fields of `selected_subset` in which each differs.
+    arms: dict[ArmName, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def arms_are_selections(self) -> "Settings":
+        for name, differs in self.arms.items():
+            try:
+                SelectionConfig.model_validate({**self.selected_subset.model_dump(), **differs})
+            except ValidationError as error:
+                detail = error.errors()[0]
+                raise ValueError(
+                    f"arms.{name}.{dotted(detail)}: {detail['msg']} (given: {detail['input']!r})"
+                ) from error
+        return self
 
     @model_validator(mode="after")
     def sections_fit_together(self) -> "Settings":
@@ -91,6 +108,7 @@ ASSET_SECTIONS = {
     "generations": "generations",
     "answer_embeddings": "embeddings",
     "instruction_embeddings": "embeddings",
+    "reference_losses": "reference_losses",
     "divergence_scores": "divergence_scores",
     "semantic_bins": "semantic_bins",
     "selected_subset": "selected_subset",

@@ -342,12 +342,14 @@ class SelectionConfig(Section):
         "budget", "weight", "rank", "quota", "seed",
         "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
     )  # fmt: skip
+    RECIPE_IF_SET = ("selector", "bins", "length_control", "reach", "first_answers", "queries")
 
     budget: int = Field(
         default=10_000,
         ge=1,
         description="Examples to select. One that is set may not exceed the pool; the default may.",
     )
+    selector: str = Field(default="adg", description="How examples are chosen; `adg arms` lists the ways there are.")
     weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
     rank: Literal["top", "middle", "bottom"] = Field(
         default="top", description="Which part of each bin's ranking to take."
@@ -373,6 +375,10 @@ class SelectionConfig(Section):
     )
     first_answers: int | None = Field(
         default=None, ge=2, le=64, description="Score the first so many of the K answers; all if not set."
+    )
+    queries: str | None = Field(
+        default=None,
+        description="dsir, rds_plus: a pool file (any format) of examples that the subset is meant to help with.",
     )
     max_empty_answers: int = Field(
         default=0, ge=0, le=64, description="Examples with more empty answers than this are not selected."

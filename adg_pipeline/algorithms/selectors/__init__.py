@@ -14,7 +14,6 @@ from adg_pipeline.algorithms.selectors.likelihood import PERPLEXITY, REFERENCE_P
 from adg_pipeline.algorithms.selectors.longest import LONGEST
 from adg_pipeline.algorithms.selectors.mig import MIG
 from adg_pipeline.algorithms.selectors.random import RANDOM, RANDOM_LENGTH_MATCHED
-from adg_pipeline.algorithms.selectors.rds import RDS_PLUS
 from adg_pipeline.algorithms.selectors.spectral import EIGENSCORE, SEMANTIC_ENTROPY
 from adg_pipeline.algorithms.selectors.zip import ZIP
 
@@ -34,7 +33,6 @@ SELECTORS: Mapping[str, Selector] = {
     "deita_filter": DEITA_FILTER,
     "zip": ZIP,
     "dsir": DSIR,
-    "rds_plus": RDS_PLUS,
 }
 
 __all__ = ["SELECTORS", "Candidates", "Selector"]

@@ -36,14 +36,13 @@ class Candidates:
     """The examples that may be selected, one row each, sorted by id.
 
     frame: example_id, bin, and the signals that the selector declares. vectors: (N, d) of the instructions, at unit
-    length. centroids: (C, d) of the bins. queries: what the subset is meant to help with: texts, or (Q, d) vectors.
+    length. centroids: (C, d) of the bins. queries: texts of what the subset is meant to help with.
     """
 
     frame: pl.DataFrame
     vectors: NDArray[np.float32] | None = None
     centroids: NDArray[np.float32] | None = None
-    query_texts: Sequence[str] = ()
-    query_vectors: NDArray[np.float32] | None = None
+    queries: Sequence[str] = ()
 
 
 Scores = NDArray[np.float64]
@@ -56,13 +55,14 @@ class Selector:
 
     choose: gives the columns of `rank_table` and ``left_out`` (null, or why the selector can't take the example), one row
     per candidate in the order given; the result depends on the order of rows in no other way. signals: columns it
-    reads. vectors, queries: whether it reads those. source: the paper or code that it follows.
+    reads. vectors, centroids, queries: whether it reads those. source: the paper or code that it follows.
     """
 
     choose: Choose
     source: str
     signals: tuple[str, ...] = ()
     vectors: bool = False
+    centroids: bool = False
     queries: bool = False
 
     def reads(self, config: SelectionConfig) -> tuple[str, ...]:

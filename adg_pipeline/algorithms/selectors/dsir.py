@@ -46,7 +46,7 @@ def importance(texts: list[str], targets: list[str]) -> Scores:
 
 
 def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
-    targets = list(candidates.query_texts)
+    targets = list(candidates.queries)
 
     def score(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
         texts = ["\n".join(row) for row in frame.select("instruction", "input", "output").iter_rows()]

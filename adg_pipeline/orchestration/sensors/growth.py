@@ -14,9 +14,9 @@ import dagster as dg
 
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import PoolListing, file_version, list_shards
-from adg_pipeline.lineage.in_force import settings_in_force
+from adg_pipeline.lineage.in_force import settings_in_force, watched_read_references
 from adg_pipeline.lineage.recipes import wanted_recipes
-from adg_pipeline.lineage.states import SHARD_ASSETS, ShardState, shard_states
+from adg_pipeline.lineage.states import ShardState, shard_states
 from adg_pipeline.orchestration.compute import GROWTH_PRIORITY
 from adg_pipeline.orchestration.jobs import remove_shards_job, shards_job
 from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards
@@ -136,7 +136,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             # A listing that fails raises: it is not an empty pool.
             listing = list_shards(store.pool_dir)
             # Files that were copied or touched are hashed, once: after a look that Dagster stops the next one goes on.
-            wanted = wanted_recipes(settings)
+            wanted = wanted_recipes(settings, references=watched_read_references(store, settings))
             states = shard_states(store, listing, wanted)
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the pool can't be looked at: {error}")
@@ -158,12 +158,13 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             reason = f"{MAX_ATTEMPTS} runs failed; read the last one's log, then run `adg run --retry`"
             version = store.file_version(shard, listing.shards[shard])
             store.quarantine.put(asset, shard, reason, version, wanted[asset].id)
-        run_config = settings.run_config(SHARD_ASSETS)
+        run_config = settings.run_config(wanted)
         ordered = [*registered, *decision.add]
         requests = [
             dg.RunRequest(
                 job_name=SHARDS_JOB,
                 run_config=run_config,
+                asset_selection=[dg.AssetKey(asset) for asset in wanted],
                 tags={**GROWTH_PRIORITY, **range_tags(first, last)},
             )
             for first, last, _ in contiguous_ranges(decision.request, ordered, settings.sensors.max_shards_per_run)

@@ -13,7 +13,7 @@ import dagster as dg
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.in_force import settings_in_force
+from adg_pipeline.lineage.in_force import reads_references, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
@@ -84,8 +84,13 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
             selectors = settings.sensors.selectors
             wanted = {selector: settings_in_force(store, selector).settings for selector in selectors}
             listing = list_shards(store.pool_dir)
-            states = shard_states(store, listing, wanted_recipes(settings))
+            reads = {arm: reads_references(of.selected_subset) for arm, of in wanted.items()}
+            states = shard_states(store, listing, wanted_recipes(settings, references=any(reads.values())))
             inputs = selection_inputs(store, list(listing.shards))
+            with_references = (
+                selection_inputs(store, list(listing.shards), references=True) if any(reads.values()) else inputs
+            )
+            of_arm = {arm: with_references if reads[arm] else inputs for arm in wanted}
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
         # Those at hand too: a store may be older than its instance, or come from elsewhere.
@@ -98,7 +103,9 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
             shards_in_flight(context.instance),
             selections_in_flight(context.instance),
             {
-                selector: selection_key(selector, of.semantic_bins.recipe(), of.selected_subset.recipe(), inputs)
+                selector: selection_key(
+                    selector, of.semantic_bins.recipe(), of.selected_subset.recipe(), of_arm[selector]
+                )
                 for selector, of in wanted.items()
             },
             {selector: manifest.get("key") for selector, manifest in at_hand.items()},

@@ -22,6 +22,8 @@ MARKER = (
 DECIMALS = 4
 # Examples whose passages are scored at a time: bounds memory, and gives the engine enough to sort by length.
 BLOCK = 512
+# Thresholds of the reach gate that the share of examples within is told of.
+GAPS = (-0.5, -1.0, -2.0, -3.0)
 
 Ids = tuple[int, ...]
 
@@ -43,8 +45,8 @@ def score_references(
     generator: Generator,
     config: ReferenceLossConfig,
     progress: Callable[[int, int], None] | None = None,
-) -> pa.Table:
-    """A table of `REFERENCE_LOSSES_SCHEMA`, in the order of ``examples``.
+) -> tuple[pa.Table, dict[str, Any]]:
+    """A table of `REFERENCE_LOSSES_SCHEMA`, in the order of ``examples``, and what to say of it.
 
     Args:
         examples: a raw pool table.
@@ -65,7 +67,29 @@ def score_references(
         _require_few_failures(rows, len(records), config.max_failed_share)
         if progress:
             progress(len(rows), len(records))
-    return pa.Table.from_pylist(rows, schema=REFERENCE_LOSSES_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=REFERENCE_LOSSES_SCHEMA), _facts(rows)
+
+
+def _facts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts, and how the references compare with the answers: what a reach gate passes at some thresholds."""
+    scored = [row for row in rows if row["status"] == OK]
+    gaps = np.array(
+        [
+            row["reference_logprob"] - row["answer_logprob"]
+            for row in scored
+            if row.get("reference_logprob") is not None and row.get("answer_logprob") is not None
+        ]
+    )
+    within = (
+        {f"share_within_{-limit:g}": round(float((gaps >= limit).mean()), 4) for limit in GAPS} if len(gaps) else {}
+    )
+    return {
+        "scored": len(scored),
+        "failed": len(rows) - len(scored),
+        "reference_tokens": sum(row["reference_tokens"] for row in scored),
+        "median_gap": round(float(np.median(gaps)), DECIMALS) if len(gaps) else None,
+        **within,
+    }
 
 
 def _score_block(

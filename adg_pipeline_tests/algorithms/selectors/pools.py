@@ -42,4 +42,4 @@ def candidates(rows: int, seed: int = 0) -> Candidates:
     vectors = draw.standard_normal((rows, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     centroids = draw.standard_normal((BINS, DIMENSION)).astype(np.float32)
-    return Candidates(frame, vectors, centroids, ["Say a red", "Say b blue"], vectors[:2].copy())
+    return Candidates(frame, vectors, centroids, ["Say a red", "Say b blue"])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adg_pipeline.algorithms.arms import BUILT_IN
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline_tests.algorithms.selectors.pools import candidates
 
@@ -41,10 +42,10 @@ def test_it_reads_only_what_it_declares(name: str) -> None:
         pool,
         frame=declared,
         vectors=pool.vectors if arm.chooses.vectors else None,
-        query_vectors=pool.query_vectors if arm.chooses.queries else None,
+        centroids=pool.centroids if arm.chooses.centroids else None,
     )
-    whole = arm.chooses.choose(pool, config)
-    assert arm.chooses.choose(less, config)["selected"].to_list() == whole["selected"].to_list()
+    whole = SELECTORS[config.selector].choose(pool, config)
+    assert SELECTORS[config.selector].choose(less, config)["selected"].to_list() == whole["selected"].to_list()
 
 
 @every_arm

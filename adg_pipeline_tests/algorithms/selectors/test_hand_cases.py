@@ -15,7 +15,6 @@ from adg_pipeline.algorithms.selectors.deita import filter_repetitions
 from adg_pipeline.algorithms.selectors.dsir import importance, ngram_counts
 from adg_pipeline.algorithms.selectors.ifd import NO_HELP
 from adg_pipeline.algorithms.selectors.mig import greedy, propagation
-from adg_pipeline.algorithms.selectors.rds import round_robin
 from adg_pipeline.algorithms.selectors.spectral import eigenscore, semantic_entropy
 from adg_pipeline.algorithms.selectors.zip import compression_ratio, least_compressible
 from adg_pipeline.settings.sections import SelectionConfig
@@ -151,9 +150,3 @@ def test_dsir_weighs_by_what_targets_hold() -> None:
     assert sum(ngram_counts("Add two numbers.").values()) == 4 + 3
     near, far = importance(["add two numbers", "write a poem"], ["add three numbers"])
     assert near > far
-
-
-def test_rds_lets_each_query_choose_in_turn() -> None:
-    similarity = np.array([[0.9, 0.8], [0.7, 0.9], [0.8, 0.1], [0.0, 0.7]])
-    assert round_robin(similarity, 4).tolist() == [0, 1, 2, 3]
-    assert round_robin(np.array([[0.9, 0.9], [0.1, 0.8]]), 2).tolist() == [0, 1]

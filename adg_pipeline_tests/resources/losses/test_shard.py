@@ -48,13 +48,17 @@ def answers(generator: Counting, pool: pa.Table, tmp_path_factory: pytest.TempPa
         return generate_shard(pool, generator, CONFIG, journal)[0]
 
 
+def scored(*arguments: Any) -> pa.Table:
+    return score_references(*arguments)[0]
+
+
 def rows(table: pa.Table) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = table.to_pylist()
     return found
 
 
 def test_every_example_gets_its_log_probabilities(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
-    for row in rows(score_references(pool, answers, generator, ReferenceLossConfig(plain=True))):
+    for row in rows(scored(pool, answers, generator, ReferenceLossConfig(plain=True))):
         assert row["status"] == "ok"
         assert row["reference_tokens"] > 1  # its end is a token too
         for name, value in row.items():
@@ -66,7 +70,7 @@ def test_every_example_gets_its_log_probabilities(generator: Counting, pool: pa.
 def test_without_the_plain_passes_their_columns_are_empty(
     generator: Counting, pool: pa.Table, answers: pa.Table
 ) -> None:
-    row = rows(score_references(pool, answers, generator, ReferenceLossConfig()))[0]
+    row = rows(scored(pool, answers, generator, ReferenceLossConfig()))[0]
     assert row["plain_logprob"] is None
     assert row["plain_bare_logprob"] is None
 
@@ -75,10 +79,10 @@ def test_only_answers_without_a_log_probability_are_scored(
     generator: Counting, pool: pa.Table, answers: pa.Table
 ) -> None:
     before = generator.scored
-    kept = rows(score_references(pool, answers, generator, ReferenceLossConfig()))
+    kept = rows(scored(pool, answers, generator, ReferenceLossConfig()))
     assert generator.scored - before == 2 * pool.num_rows
     before = generator.scored
-    old = rows(score_references(pool, answers.drop_columns(["output_logprobs"]), generator, ReferenceLossConfig()))
+    old = rows(scored(pool, answers.drop_columns(["output_logprobs"]), generator, ReferenceLossConfig()))
     assert generator.scored - before == (2 + CONFIG.samples) * pool.num_rows
     for one, other in zip(kept, old, strict=True):
         assert one["answer_logprob"] == pytest.approx(other["answer_logprob"], abs=0.02)
@@ -88,7 +92,7 @@ def test_a_reference_beyond_the_context_fails_by_name(generator: Counting, pool:
     longest = generator.context_length or 0
     long = [{**row, "output": "a " * longest} if place == 0 else row for place, row in enumerate(rows(pool))]
     table = pa.Table.from_pylist(long)
-    found = rows(score_references(table, answers, generator, ReferenceLossConfig(max_failed_share=0.5)))
+    found = rows(scored(table, answers, generator, ReferenceLossConfig(max_failed_share=0.5)))
     assert found[0]["status"] == "failed"
     assert "exceed the context" in found[0]["reason"]
     assert found[1]["status"] == "ok"

@@ -1,0 +1,96 @@
+"""What a selection chooses from: the examples with their bins, and the signals that the arm at hand reads."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
+from adg_pipeline.algorithms.selectors.base import REFERENCE_SIGNALS, TEXTS
+from adg_pipeline.errors import SettingsError
+from adg_pipeline.formats.convert import convert
+from adg_pipeline.lineage.states import SelectionInputs
+from adg_pipeline.settings.sections import RawPoolConfig, SelectionConfig
+from adg_pipeline.store import Store
+
+TABLE = "instruction_embeddings"
+
+
+def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConfig) -> pl.DataFrame:
+    """Every row of the shards' scores with its bin and the columns that the arm reads, sorted by example id."""
+    signals = SELECTORS[config.selector].reads(config)
+    frame = _of(store, "divergence_scores", inputs)
+    if wanted := [name for name in signals if name in REFERENCE_SIGNALS]:
+        references = _of(store, "reference_losses", inputs).select("shard", "example_id", *wanted)
+        frame = frame.join(references, on=["shard", "example_id"], how="left")
+    if wanted := [name for name in signals if name in TEXTS]:
+        texts = _of(store, "raw_pool", inputs).select("shard", "example_id", *wanted)
+        frame = frame.join(texts, on=["shard", "example_id"], how="left")
+    binned = frame.join(store.bins.assignments().lazy(), on=["shard", "example_id"], how="left").collect()
+    _require_bins(store, binned)
+    return binned.sort("example_id", "content_hash", "shard")
+
+
+def candidates(store: Store, eligible: pl.DataFrame, config: SelectionConfig) -> Candidates:
+    """The eligible examples as the arm reads them. Raises SettingsError where it needs queries and none are given."""
+    chooses = SELECTORS[config.selector]
+    frame = eligible.select("example_id", "bin", *chooses.reads(config))
+    vectors = _vectors(store, eligible) if chooses.vectors else None
+    centroids = store.bins.centroids() if chooses.centroids else None
+    queries = _queries(store, config) if chooses.queries else ()
+    return Candidates(frame, vectors, centroids, queries)
+
+
+def _of(store: Store, asset: str, inputs: SelectionInputs) -> pl.LazyFrame:
+    paths = [str(store.table_path(asset, shard)) for shard in inputs.shards]
+    of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
+    # Tables of other code versions may lack a column, or have one more; a selection takes what it names.
+    scanned = pl.scan_parquet(
+        paths, glob=False, include_file_paths="shard", missing_columns="insert", extra_columns="ignore"
+    )
+    return scanned.with_columns(of_file)
+
+
+def _require_bins(store: Store, frame: pl.DataFrame) -> None:
+    unbinned = frame.filter(pl.col("bin").is_null())
+    # Those whose instruction could not be embedded never get one.
+    lost = {
+        shard: count
+        for shard, count in unbinned.group_by("shard").len().sort("shard").iter_rows()
+        if count != store.required_provenance(TABLE, shard).facts["not_finite"]
+    }
+    if lost:
+        raise dg.Failure(
+            f"{sum(lost.values())} examples have no bin, of shards such as {', '.join(list(lost)[:3])}: materialise "
+            "semantic_bins, then select",
+            allow_retries=False,
+        )
+
+
+def _vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
+    """(N, d) vectors of the eligible examples' instructions, in their order."""
+    place = {key: row for row, key in enumerate(eligible.select("shard", "example_id").iter_rows())}
+    found: np.ndarray | None = None
+    for shards, ids, vectors in store.vectors.read_all(TABLE):
+        if found is None:
+            found = np.zeros((len(place), vectors.shape[1]), dtype=np.float32)
+        for row, key in enumerate(zip(shards.astype(str), ids.astype(str), strict=True)):
+            if key in place:
+                found[place[key]] = vectors[row]
+    assert found is not None
+    return found
+
+
+def _queries(store: Store, config: SelectionConfig) -> list[str]:
+    """Texts of the query file's examples, read as any pool file is."""
+    if config.queries is None:
+        raise SettingsError(
+            f"selected_subset.queries is not set: {config.selector} needs a file of examples that the subset is to help with"
+        )
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "queries.parquet"
+        convert(Path(config.queries), table, Path(folder) / "rejects.jsonl", RawPoolConfig())
+        rows = pl.read_parquet(table, columns=list(TEXTS), glob=False).select(TEXTS).iter_rows()
+        return ["\n".join(part for part in row if part) for row in rows]
