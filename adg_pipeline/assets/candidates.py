@@ -1,5 +1,6 @@
 """What a selection chooses from: the examples with their bins, and the signals that the arm at hand reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
-from adg_pipeline.algorithms.selectors.base import REFERENCE_SIGNALS, TEXTS
+from adg_pipeline.algorithms.selectors.base import MENDS, REFERENCE_SIGNALS, TEXTS
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.convert import convert
 from adg_pipeline.lineage.states import SelectionInputs
@@ -37,10 +38,20 @@ def candidates(store: Store, eligible: pl.DataFrame, config: SelectionConfig) ->
     """The eligible examples as the arm reads them. Raises SettingsError where it needs queries and none are given."""
     chooses = SELECTORS[config.selector]
     frame = eligible.select("example_id", "bin", *chooses.reads(config))
+    _require_signals(frame, chooses.reads(config), config)
     vectors = _vectors(store, eligible) if chooses.vectors else None
     centroids = store.bins.centroids() if chooses.centroids else None
     queries = _queries(store, config) if chooses.queries else ()
     return Candidates(frame, vectors, centroids, queries)
+
+
+def _require_signals(frame: pl.DataFrame, signals: Sequence[str], config: SelectionConfig) -> None:
+    """Refuse a signal that is told of no example: a setting is at fault then, not each of them."""
+    for name in signals:
+        if 0 < frame.height == frame[name].null_count():
+            table = "reference_losses" if name in REFERENCE_SIGNALS else "divergence_scores"
+            mend = MENDS.get(name, f"materialise {table} again, or see `reason` in its tables")
+            raise SettingsError(f"{config.selector} reads {name}, which is known of no example: {mend}")
 
 
 def _of(store: Store, asset: str, inputs: SelectionInputs) -> pl.LazyFrame:

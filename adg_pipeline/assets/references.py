@@ -60,17 +60,7 @@ def build(
             store.write_table(table, provenance)
             return provenance
 
-        with OpenedOnce[Generator](lambda: generators.open(scorer(config, generation))) as opened:
+        with OpenedOnce[Generator](lambda: generators.open(config.scorer(generation))) as opened:
             materialize_shards(context, store, plan, compute, report.references)
 
     return reference_losses
-
-
-def scorer(config: ReferenceLossConfig, generation: GenerationConfig) -> GenerationConfig:
-    """What to open: the generator of the backbone, or of the model that is named instead."""
-    changes: dict[str, object] = {"batch_size": config.batch_size}
-    if config.engine != "same":
-        changes["engine"] = config.engine
-    if config.model != "backbone":
-        changes |= {"backbone": config.model, "revision": config.revision}
-    return generation.model_copy(update=changes)

@@ -52,9 +52,10 @@ def run(
         say(f"kept from an earlier run: {difference}; {DROP}")
     pool_to_run(store)
     first = asked[selectors[0]]  # they differ in what is selected alone
-    require_ready(first.settings, first.origins, store, say, train=train)
+    arms = {name: of.settings.selected_subset for name, of in asked.items()}
+    require_ready(first.settings, first.origins, store, say, train=train, arms=arms)
     with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
-        references = any(reads_references(of.settings.selected_subset) for of in asked.values())
+        references = any(reads_references(config) for config in arms.values())
         runners = {
             name: Runner(store, of.settings, instance, say, in_process, of.configured, references)
             for name, of in asked.items()

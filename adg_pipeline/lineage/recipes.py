@@ -76,13 +76,12 @@ def divergence_scores_recipe(config: ScoreConfig, answer_embeddings: Recipe) -> 
 
 def reference_losses_recipe(config: ReferenceLossConfig, generation: GenerationConfig) -> Recipe:
     """The scorer counts by its content, like a backbone; what it reads by the template of the generations."""
-    values = config.recipe()
-    generated = generations_recipe(generation).config
-    values |= {name: generated[name] for name in ("template", "template_options", "system_text") if name in generated}
-    if config.model == "backbone":
-        values["model"] = generated["backbone"]
-    else:
-        values["model"] = _fingerprint(config.model, config.revision)
+    scorer = config.scorer(generation)
+    its = generations_recipe(scorer).config
+    read_by = ("template", "template_options", "system_text", "dtype")
+    values = {**config.recipe(), "model": its["backbone"], **{name: its[name] for name in read_by if name in its}}
+    if scorer.engine != "transformers":
+        values["entropies"] = "not told"
     return Recipe("reference_losses", CODE_VERSIONS["reference_losses"], values)
 
 

@@ -6,20 +6,22 @@ installed, a server that doesn't answer, GPUs that are missing.
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
 
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.formats.shards import PoolListing, list_shards
 from adg_pipeline.host.gpu_devices import visible_gpus
+from adg_pipeline.lineage.in_force import reads_references
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import shard_states
 from adg_pipeline.models.backbones import HUB_SECONDS, is_hub_name, resolve_backbone
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
 from adg_pipeline.settings.loading import Origins, Settings
-from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
+from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig, SelectionConfig
 from adg_pipeline.store import Store
 
 Say = Callable[[str], None]
@@ -40,27 +42,46 @@ def pool_to_run(store: Store) -> PoolListing:
     return listing
 
 
-def require_ready(settings: Settings, origins: Origins, store: Store, say: Say, *, train: bool = False) -> None:
+def require_ready(
+    settings: Settings,
+    origins: Origins,
+    store: Store,
+    say: Say,
+    *,
+    train: bool = False,
+    arms: Mapping[str, SelectionConfig] | None = None,
+) -> None:
     """Raise SettingsError with every fault, a line each, that names the setting and where it comes from."""
-    faults = preflight_faults(settings, origins, store, say, train=train)
+    faults = preflight_faults(settings, origins, store, say, train=train, arms=arms)
     if faults:
         raise SettingsError("\n".join(faults))
 
 
-def preflight_faults(settings: Settings, origins: Origins, store: Store, say: Say, *, train: bool = False) -> list[str]:
+def preflight_faults(
+    settings: Settings,
+    origins: Origins,
+    store: Store,
+    say: Say,
+    *,
+    train: bool = False,
+    arms: Mapping[str, SelectionConfig] | None = None,
+) -> list[str]:
     """Why the settings can't be run here. What only a stage needs is no fault where the stage has nothing to compute.
 
-    train: whether the backbone is to be tuned as well.
+    train: whether the backbone is to be tuned as well. arms: those whose subsets are to be made.
     """
-    always = [*_models(settings, say), *_files(settings)]
+    references = any(reads_references(config) for config in (arms or {}).values())
+    always = [*_models(settings, say, references), *_files(settings), *_signals(settings, arms or {})]
     of_stages = {stage: list(find(settings)) for stage, find in _STAGES.items()}
     if not train:
         of_stages.pop("finetuned_checkpoint")
+    if not references:
+        of_stages.pop("reference_losses")
     if not always and any(of_stages.values()):
         # Without its model a stage's state isn't known, and all that it would need is told.
-        waiting = _waiting_stages(settings, store)
+        waiting = _waiting_stages(settings, store, references)
         of_stages = {stage: found for stage, found in of_stages.items() if stage in waiting or stage not in _PER_SHARD}
-    found = [*always, *(fault for faults in of_stages.values() for fault in faults)]
+    found = dict.fromkeys([*always, *(fault for faults in of_stages.values() for fault in faults)])
     return [f"{origins.of(name)}: {name}: {fault}" for name, fault in found]
 
 
@@ -73,8 +94,8 @@ def unnamed_backbone(generation: GenerationConfig) -> str:
     )
 
 
-def _models(settings: Settings, say: Say) -> Iterator[tuple[str, str]]:
-    for name, model, revision in _named_models(settings):
+def _models(settings: Settings, say: Say, references: bool) -> Iterator[tuple[str, str]]:
+    for name, model, revision in _named_models(settings, references):
         if is_hub_name(model) and not Path(model).is_dir() and os.environ.get("HF_HUB_OFFLINE", "0") in ("", "0"):
             say(f"{model} is no directory here: asking the Hugging Face hub for it, for {HUB_SECONDS:.0f} s at most")
         try:
@@ -83,12 +104,16 @@ def _models(settings: Settings, say: Say) -> Iterator[tuple[str, str]]:
             yield name, str(error)
 
 
-def _named_models(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
+def _named_models(settings: Settings, references: bool) -> Iterator[tuple[str, str, str | None]]:
     """Setting, name and revision of each model that is to be loaded here."""
-    generation, embedding = settings.generations, settings.embeddings
+    generation, embedding, losses = settings.generations, settings.embeddings, settings.reference_losses
     backbone_embeds = embedding.embedder == "hidden_state" and embedding.model == "auto"
-    if generation.engine != "endpoint" or backbone_embeds:
+    # A server's answers are scored with its tokenizer, which must be here.
+    backbone_scores = references and losses.model == "backbone"
+    if generation.engine != "endpoint" or backbone_embeds or backbone_scores:
         yield "generations.backbone", generation.backbone, generation.revision
+    if references and losses.model != "backbone":
+        yield "reference_losses.model", losses.model, losses.revision
     if embedding.model != "auto":
         yield "embeddings.model", embedding.model, embedding.revision
 
@@ -97,6 +122,30 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
     accelerate = settings.finetuned_checkpoint.accelerate_config
     if accelerate is not None and not Path(accelerate).is_file():
         yield "finetuned_checkpoint.accelerate_config", f"there is no file {accelerate} ({Path(accelerate).absolute()})"
+
+
+def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterator[tuple[str, str]]:
+    """Signals of an arm that these settings wouldn't give."""
+    losses = settings.reference_losses
+    for arm, config in arms.items():
+        reads = SELECTORS[config.selector].reads(config)
+        if not losses.plain and not {"plain_logprob", "plain_bare_logprob"}.isdisjoint(reads):
+            yield "reference_losses.plain", f"{arm} reads log-probabilities without a template: set it to true"
+        if "confident_surprise" in reads and losses.scorer(settings.generations).engine != "transformers":
+            yield "reference_losses.engine", f"{arm} reads entropies, which only transformers tells: set it to that"
+
+
+def _references(settings: Settings) -> Iterator[tuple[str, str]]:
+    losses = settings.reference_losses
+    scorer = losses.scorer(settings.generations)
+    if losses.model == "backbone" and not settings.generations.backbone_is_known:
+        yield "generations.backbone", "references are scored with the served model's tokens: set it to that model"
+    if scorer.engine == "vllm":
+        of_its_own = settings.generations.engine != "vllm"
+        for name, fault in _vllm(scorer.vllm.tensor_parallel):
+            yield "reference_losses.engine" if of_its_own else name, fault
+    elif scorer.engine == "transformers" and scorer.device.startswith("cuda") and not visible_gpus():
+        yield "generations.device", f"{scorer.device} is asked for, but no GPU is to be seen: set it to auto"
 
 
 def _generations(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -166,14 +215,15 @@ def _training(settings: Settings) -> Iterator[tuple[str, str]]:
 
 _STAGES: dict[str, Find] = {
     "generations": _generations,
+    "reference_losses": _references,
     "answer_embeddings": _embeddings,
     "finetuned_checkpoint": _training,
 }
-_PER_SHARD = ("generations", "answer_embeddings")
+_PER_SHARD = ("generations", "reference_losses", "answer_embeddings")
 
 
-def _waiting_stages(settings: Settings, store: Store) -> set[str]:
+def _waiting_stages(settings: Settings, store: Store, references: bool) -> set[str]:
     """Shard assets that have something to compute."""
-    states = shard_states(store, list_shards(store.pool_dir), wanted_recipes(settings))
+    states = shard_states(store, list_shards(store.pool_dir), wanted_recipes(settings, references=references))
     behind = (state.assets for state in states.values() if state.needs_work)
     return {asset for assets in behind for asset, state in assets.items() if state.state != "current"}

@@ -60,7 +60,7 @@ SCORE_COLUMNS = _columns(
 )
 REFERENCE_COLUMNS = _columns(
     example_id=("string", "Example"),
-    status=("string", "ok or failed"),
+    status=("string", "ok, failed or prompt_too_long (prompt and reference)"),
     reason=("string", "Why not ok"),
     reference_tokens=("int32", "Length of the reference in tokens, its end included"),
     reference_logprob=("float64", "Mean log-probability of the reference's tokens, given the prompt"),

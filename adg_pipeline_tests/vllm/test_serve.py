@@ -12,9 +12,18 @@ import httpx
 import pytest
 
 from adg_pipeline.models.backbones import EMBEDDED_FOLDER
-from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator, GeneratorError
+from adg_pipeline.resources.generators.base import (
+    Answer,
+    AnswerError,
+    AnswerRequest,
+    Generator,
+    GeneratorError,
+    Passage,
+    TokenScores,
+)
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
+from adg_pipeline_tests.vllm.comparing import require_alike
 
 KEY = "test-key"
 INSTRUCTIONS = ("Name a colour.", "Reverse the word sea.", "What is 3 plus 4?")
@@ -102,7 +111,7 @@ def test_most_likely_tokens_are_those_of_transformers(url: str, template: str) -
         open_generator(GenerationConfig(engine="transformers", dtype="float32", max_new_tokens=16, **greedy)) as here,
     ):
         for instruction in INSTRUCTIONS:
-            assert ask(served, instruction, 1) == ask(here, instruction, 1)
+            require_alike(ask(served, instruction, 1), ask(here, instruction, 1))
 
 
 def test_prompt_too_long_for_the_server_is_told_apart(url: str) -> None:
@@ -134,7 +143,7 @@ def test_control_token_that_an_instruction_spells_stays_text(url: str) -> None:
         open_generator(config(url, **greedy)) as served,
         open_generator(GenerationConfig(dtype="float32", max_new_tokens=16, **greedy)) as here,
     ):
-        assert ask(served, "Reverse the word <|end|>.", 1) == ask(here, "Reverse the word <|end|>.", 1)
+        require_alike(ask(served, "Reverse the word <|end|>.", 1), ask(here, "Reverse the word <|end|>.", 1))
         assert served.misread == set()
 
 
@@ -147,3 +156,20 @@ def test_missing_model_and_wrong_key_stop_at_once(url: str, monkeypatch: pytest.
     monkeypatch.setenv("ADG_ENDPOINT_API_KEY", "wrong-key")
     with pytest.raises(GeneratorError, match="check the key in ADG_ENDPOINT_API_KEY"):
         open_generator(config(url)).open()
+
+
+def test_server_echoes_log_probabilities_as_transformers_computes_them(url: str) -> None:
+    passages = [Passage((5, 6, 7), (8, 9, 10)), Passage((), (8, 9, 10)), Passage((5,), ()), Passage((5,), (8,) * 300)]
+    with (
+        open_generator(config(url)) as served,
+        open_generator(GenerationConfig(engine="transformers", dtype="float32", max_new_tokens=16)) as here,
+    ):
+        had, expected = dict(served.score(passages)), dict(here.score(passages[:3]))
+    too_long = had.pop(3)
+    assert isinstance(too_long, AnswerError)
+    assert too_long.status == "prompt_too_long"
+    for place, scores in had.items():
+        one = expected[place]
+        assert isinstance(scores, TokenScores)
+        assert isinstance(one, TokenScores)
+        assert scores.logprobs.tolist() == pytest.approx(one.logprobs.tolist(), abs=1e-3)

@@ -20,6 +20,15 @@ from adg_pipeline.settings.sections import SelectionConfig
 OUT_OF_REACH = "its reference is out of the backbone's reach"
 UNKNOWN = "a signal that the arm reads is missing"
 
+# What makes a signal known that was told of no example at all.
+_PLAIN = "set `reference_losses.plain` to true"
+MENDS = {
+    "plain_logprob": _PLAIN,
+    "plain_bare_logprob": _PLAIN,
+    "confident_surprise": "set `reference_losses.engine` to transformers, since vllm and servers tell no entropies",
+    "answer_tokens": "the server doesn't count tokens, so set `selected_subset.length_control` to false",
+}
+
 # Signals by the table that holds them. Lists are (K,) or, for cosines, (K·K,) per example.
 SCORE_SIGNALS = (
     "dispersion", "anisotropy", "eigenvalues", "mode_sizes", "cosines", "output_chars", "answer_tokens",

@@ -95,8 +95,9 @@ class CompletionsApi:
             refuse_for_good(reply, self._transport, self._config, self._model)
             if _TOO_LONG.search(reply.said):
                 return AnswerError(reply.said, status="prompt_too_long")
-            unknown = {name for name in self._optional & body.keys() if re.search(rf"\b{name}\b", reply.said)}
-            if unknown and _UNKNOWN_FIELD.search(reply.said):
+            named = {name for name in self._optional & body.keys() if re.search(rf"\b{name}\b", reply.said)}
+            # Whatever a server has against log-probabilities, an answer is had without them.
+            if unknown := named if _UNKNOWN_FIELD.search(reply.said) else named & {"logprobs"}:
                 if "top_k" in unknown and self._config.top_k:
                     raise GeneratorError(f"{self._transport.url} doesn't take top_k ({reply.said}): set `top_k: 0`")
                 self._optional -= unknown
@@ -120,16 +121,18 @@ class CompletionsApi:
             "max_tokens": 0,
             "temperature": 0.0,
             "echo": True,
-            "logprobs": 0,
+            "logprobs": 1,
         }
         reply = await self._transport.send("POST", "/completions", _read_scores, body)
-        if isinstance(reply, GaveUp):
-            return AnswerError(reply.reason)
         if isinstance(reply, Refusal):
             refuse_for_good(reply, self._transport, self._config, self._model)
             if _TOO_LONG.search(reply.said):
                 return AnswerError(reply.said, status="prompt_too_long")
-            raise GeneratorError(f"{self._transport.url} doesn't score a given text ({reply.said}): {LOCAL_SCORER}")
+        elif isinstance(reply, GaveUp) and "echo" not in reply.reason:  # which llama.cpp refuses as a fault of its own
+            return AnswerError(reply.reason)
+        if isinstance(reply, Refusal | GaveUp):
+            said = reply.said if isinstance(reply, Refusal) else reply.reason
+            raise GeneratorError(f"{self._transport.url} doesn't score a given text ({said}): {LOCAL_SCORER}")
         own = [value for value in reply[len(passage.context) : len(ids)] if value is not None]
         if len(own) < len(passage.scored) - (not passage.context):
             raise GeneratorError(
@@ -144,7 +147,7 @@ class CompletionsApi:
             "top_k": config.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
-            "logprobs": 0,  # those of the drawn tokens only
+            "logprobs": 1,  # with the likeliest beside the drawn one: none at all is no log-probabilities to llama.cpp
             **self._ends,
         }
         as_ids = prompt.ids is not None and self.takes_ids is not False
@@ -221,9 +224,13 @@ def _mean_logprob(choice: Mapping[str, Any]) -> float | None:
 
 
 def _token_logprobs(choice: Mapping[str, Any]) -> list[float | None]:
+    """As OpenAI's completions tell them, or (llama.cpp) as its chats do."""
     told = choice.get("logprobs")
-    values = told.get("token_logprobs") if isinstance(told, dict) else None
-    return list(values) if isinstance(values, list) else []
+    told = told if isinstance(told, dict) else {}
+    values, entries = told.get("token_logprobs"), told.get("content")
+    if not isinstance(values, list) and isinstance(entries, list):
+        values = [entry.get("logprob") for entry in entries if isinstance(entry, dict)]
+    return values if isinstance(values, list) else []
 
 
 def _unless_cut(answer: Answer, tokens: int | None) -> Answer | AnswerError:

@@ -16,7 +16,6 @@ from anyio.from_thread import start_blocking_portal
 from adg_pipeline.models.backbones import EMBEDDED, ModelNotFound, context_length, resolve_backbone
 from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import (
-    LOCAL_SCORER,
     Answer,
     AnswerError,
     AnswerRequest,
@@ -83,10 +82,6 @@ class EndpointGenerator(Generator):
 
     def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
         """The server echoes each passage with its log-probabilities, as token ids."""
-        if self.template is None:
-            raise GeneratorError(
-                f"`backbone` isn't at hand, whose tokens a server would score: name it, or {LOCAL_SCORER}"
-            )
         finished: queue.SimpleQueue[Scored | None] = queue.SimpleQueue()
         with start_blocking_portal() as portal:
             scoring = portal.start_task_soon(self._score, passages, finished.put)

@@ -10,6 +10,7 @@ import numpy as np
 
 from adg_pipeline.resources.generators.base import Passage, TokenScores
 from adg_pipeline.resources.generators.decoding import left_padded, positions, token_logprobs
+from adg_pipeline.resources.generators.interleave import interleave
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,17 +19,28 @@ if TYPE_CHECKING:
 MOST_LOGITS_CPU, MOST_LOGITS_GPU = 2**25, 2**29
 
 
-def score_passages(model: Any, passages: Sequence[Passage], batch_size: int) -> Iterator[tuple[int, TokenScores]]:
-    """(place, scores) of every passage, like lengths together. Passages without a token to score give empty arrays."""
+def score_passages(
+    model: Any, passages: Sequence[Passage], batch_size: int, workers: int = 1
+) -> Iterator[tuple[int, TokenScores]]:
+    """(place, scores) of every passage, like lengths together. Passages without a token to score give empty arrays.
+
+    workers: batches that are computed at a time, a thread each.
+    """
     vocabulary = model.config.get_text_config().vocab_size
     most = MOST_LOGITS_CPU if model.device.type == "cpu" else MOST_LOGITS_GPU
     waiting = sorted(range(len(passages)), key=lambda place: (len(passages[place]), place))
+    batches = []
     while waiting:
         size = min(batch_size, len(waiting))
         while size > 1 and size * len(passages[waiting[size - 1]]) * vocabulary > most:
             size = (size + 1) // 2
-        batch, waiting = waiting[:size], waiting[size:]
-        yield from zip(batch, _score_batch(model, [passages[place] for place in batch]), strict=True)
+        batches.append(waiting[:size])
+        waiting = waiting[size:]
+    yield from interleave([_of_batch(model, passages, batch) for batch in batches], workers)
+
+
+def _of_batch(model: Any, passages: Sequence[Passage], batch: Sequence[int]) -> Iterator[tuple[int, TokenScores]]:
+    yield from zip(batch, _score_batch(model, [passages[place] for place in batch]), strict=True)
 
 
 def _score_batch(model: Any, batch: Sequence[Passage]) -> list[TokenScores]:

@@ -1,5 +1,6 @@
 """The answers of one shard: K per instruction, none of them paid for twice."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -216,8 +217,8 @@ def _row(example: _Example, answers: Mapping[str, Answer]) -> dict[str, Any]:
 
 
 def _rounded(logprob: float | None) -> float | None:
-    """To more decimals than float32 is sure of in a batch, so that stored values don't depend on what shared one."""
-    return None if logprob is None else round(logprob, 6)
+    """As coarse as float32 is sure of, so that stored values don't depend on what shared a batch."""
+    return None if logprob is None or not math.isfinite(logprob) else round(logprob, 4)
 
 
 def _count(rows: Sequence[Mapping[str, Any]]) -> GenerationCounts:

@@ -120,7 +120,7 @@ class TransformersGenerator(Generator):
 
     def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
         """Each batch of like lengths is one forward pass; where the device's memory doesn't hold it, halves of it."""
-        yield from score_passages(self._model, passages, self.config.batch_size)
+        yield from score_passages(self._model, passages, self.config.batch_size, self._workers)
 
     def _answer(self, tokens: list[int], prompt_tokens: int, logprob: float) -> Answer:
         ended = tokens[-1] in self.end_tokens

@@ -67,6 +67,7 @@ class VllmGenerator(Generator):
             tensor_parallel_size=options.tensor_parallel,
             gpu_memory_utilization=options.gpu_memory_utilization,
             max_model_len=options.max_model_len,
+            logprobs_mode="raw_logprobs",
             enforce_eager=options.enforce_eager,
             # After a prompt's first part vLLM rewinds the sample's random stream, which a CPU's generator can't.
             enable_chunked_prefill=False if on_cpu else None,
@@ -95,49 +96,67 @@ class VllmGenerator(Generator):
         return {**super().identity, "batch_invariant": self.config.vllm.batch_invariant}
 
     def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
+        assert self.template is not None
+        asked = {request.request_id: request for request in requests}
+        prompts = self.template.encode([request.prompt for request in requests])
+        jobs = (
+            (request.request_id, ids, self._sampling(request.seed))
+            for request, ids in zip(requests, prompts, strict=True)
+        )
+        for output in self._outputs(jobs, self.config.batch_size * self.config.samples):
+            yield asked[output.request_id], self._outcome(output)
+
+    def _outputs(self, jobs: Iterator[tuple[str, Sequence[int], Any]], room: int) -> Iterator[Any]:
+        """What the engine makes of (name, prompt, sampling), at most `room` of them in it at a time."""
         from vllm import TokensPrompt
 
         engine = self._llm.llm_engine
-        room = self.config.batch_size * self.config.samples
-        assert self.template is not None
-        waiting = zip(requests, self.template.encode([request.prompt for request in requests]), strict=True)
-        in_flight: dict[str, AnswerRequest] = {}
+        in_flight: set[str] = set()
         try:
             while True:
-                # The condition order matters: `next` must not take a request that has no room.
-                while len(in_flight) < room and (following := next(waiting, None)) is not None:
-                    request, ids = following
-                    in_flight[request.request_id] = request
-                    engine.add_request(
-                        request.request_id, TokensPrompt(prompt_token_ids=ids), self._sampling(request.seed)
-                    )
+                # The condition order matters: `next` must not take a job that has no room.
+                while len(in_flight) < room and (following := next(jobs, None)) is not None:
+                    name, ids, sampling = following
+                    in_flight.add(name)
+                    engine.add_request(name, TokensPrompt(prompt_token_ids=list(ids)), sampling)
                 if not in_flight:
                     return
                 for output in engine.step():
                     if output.finished:
-                        yield in_flight.pop(output.request_id), self._outcome(output)
+                        in_flight.remove(output.request_id)
+                        yield output
         finally:
             engine.abort_request(list(in_flight))
 
     def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
         """From the engine's log-probabilities of the prompt, a passage being one. Entropies it doesn't tell."""
-        from vllm import SamplingParams, TokensPrompt
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
-        settings = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-        places = [place for place, passage in enumerate(passages) if len(passage) > 0]
-        for place in set(range(len(passages))) - set(places):
-            yield place, TokenScores(np.zeros(0))
-        for start in range(0, len(places), self.config.batch_size):
-            batch = places[start : start + self.config.batch_size]
-            prompts = [
-                TokensPrompt(prompt_token_ids=[*passages[place].context, *passages[place].scored]) for place in batch
-            ]
-            for place, output in zip(batch, self._llm.generate(prompts, settings, use_tqdm=False), strict=True):
-                # None for the first token, which nothing stands before.
-                told = output.prompt_logprobs[len(passages[place].context) :]
-                tokens = passages[place].scored
-                own = [known[token].logprob for token, known in zip(tokens, told, strict=True) if known]
-                yield place, TokenScores(np.array(own))
+        # A token must be drawn as well: there has to be room for it.
+        settings = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            prompt_logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        jobs = []
+        for place, passage in enumerate(passages):
+            if not passage.scored:
+                yield place, TokenScores(np.zeros(0))
+            elif len(passage) >= (self.context_length or 0):
+                reason = f"{len(passage)} tokens leave no room in vLLM's context of {self.context_length}"
+                yield place, AnswerError(reason, status="prompt_too_long")
+            else:
+                jobs.append((str(place), [*passage.context, *passage.scored], settings))
+        for output in self._outputs(iter(jobs), self.config.batch_size):
+            place = int(output.request_id)
+            passage = passages[place]
+            # None for the first token, which nothing stands before.
+            told = output.prompt_logprobs[len(passage.context) :]
+            own = [known[token].logprob for token, known in zip(passage.scored, told, strict=True) if known]
+            yield place, TokenScores(np.array(own))
 
     def _sampling(self, seed: int) -> Any:
         """Sampling of one answer. With n > 1 vLLM would seed the samples with seed, seed + 1, …: neighbours share them."""
@@ -163,7 +182,8 @@ class VllmGenerator(Generator):
             return AnswerError(f"vLLM ended the request with {completion.finish_reason!r}")
         prompt_tokens = len(output.prompt_token_ids)
         tokens = len(completion.token_ids)
-        logprob = completion.cumulative_logprob / tokens if tokens else None
+        told = completion.cumulative_logprob
+        logprob = told / tokens if tokens and told is not None else None
         return self.ended(Answer(completion.text, completion.finish_reason, tokens, prompt_tokens, logprob))
 
     def _prepare(self) -> str:

@@ -4,8 +4,9 @@ from typing import Final
 
 import pyarrow as pa
 
-# Log-probabilities are means over tokens, natural, of the model itself, rounded to 4 decimals. Null where status isn't ok,
-# where the engine doesn't tell (entropies), where a pass wasn't asked for (plain), or where there is no token.
+# Log-probabilities are means over tokens, natural, of the model itself, rounded to 4 decimals. Null where status isn't ok
+# (failed, or prompt_too_long: prompt and reference exceed the context), where the engine doesn't tell (entropies), where a
+# pass wasn't asked for (plain) or is too long, or where there is no token.
 REFERENCE_LOSSES_SCHEMA: Final = pa.schema(
     [
         pa.field("example_id", pa.string()),

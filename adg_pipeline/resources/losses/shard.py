@@ -10,9 +10,16 @@ import pyarrow as pa
 from adg_pipeline.algorithms.prompts import PromptError, user_turn
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.models.templates import Prompt, PromptTemplate
-from adg_pipeline.resources.generators.base import AnswerError, Generator, Passage, TokenScores
+from adg_pipeline.resources.generators.base import (
+    LOCAL_SCORER,
+    AnswerError,
+    Generator,
+    GeneratorError,
+    Passage,
+    TokenScores,
+)
 from adg_pipeline.resources.generators.endings import STOP
-from adg_pipeline.resources.generators.schema import FAILED, OK
+from adg_pipeline.resources.generators.schema import FAILED, OK, PROMPT_TOO_LONG
 from adg_pipeline.resources.losses.schema import REFERENCE_LOSSES_SCHEMA
 from adg_pipeline.settings.sections import ReferenceLossConfig
 
@@ -35,8 +42,10 @@ class _Example:
     row: dict[str, Any]
     prompt: Ids = ()
     reference: Ids = ()
-    answers: dict[int, Passage] = field(default_factory=dict)
     answer_logprobs: dict[int, float | None] = field(default_factory=dict)
+
+
+_Take = Callable[[_Example, TokenScores], None]
 
 
 def score_references(
@@ -57,8 +66,14 @@ def score_references(
 
     Raises:
         GeneratorError: the engine can't score a given text.
-        ShardFault: more examples failed than ``config.max_failed_share`` allows.
+        ShardFault: more examples failed than ``config.max_failed_share`` allows. Those too long for the context don't
+            count as failed.
     """
+    if generator.template is None:
+        raise GeneratorError(
+            "references are scored token by token, and the tokenizer isn't at hand: set `generations.backbone`, or "
+            f"{LOCAL_SCORER}"
+        )
     records, sampled = examples.to_pylist(), {row["example_id"]: row for row in answers.to_pylist()}
     rows: list[dict[str, Any]] = []
     for start in range(0, len(records), BLOCK):
@@ -85,7 +100,8 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     )
     return {
         "scored": len(scored),
-        "failed": len(rows) - len(scored),
+        "failed": sum(row["status"] == FAILED for row in rows),
+        "too_long": sum(row["status"] == PROMPT_TOO_LONG for row in rows),
         "reference_tokens": sum(row["reference_tokens"] for row in scored),
         "median_gap": round(float(np.median(gaps)), DECIMALS) if len(gaps) else None,
         **within,
@@ -103,20 +119,24 @@ def _score_block(
     (marker,) = template.encode([Prompt(MARKER, (MARKER,))])
     shard = _tokenized(records, template)
     passages: list[Passage] = []
-    takers: list[tuple[_Example, Callable[[_Example, TokenScores], None]]] = []
+    takers: list[tuple[_Example, _Take]] = []
+    longest = generator.context_length
 
-    def ask(example: _Example, passage: Passage, take: Callable[[_Example, TokenScores], None]) -> None:
-        longest = generator.context_length
-        if longest is not None and len(passage) > longest:
-            example.row |= {"status": FAILED, "reason": f"{len(passage)} tokens exceed the context of {longest}"}
-            return
-        passages.append(passage)
-        takers.append((example, take))
+    def ask(example: _Example, passage: Passage, take: _Take) -> None:
+        """What is too long is no fault of the example: its value stays null."""
+        if longest is None or len(passage) <= longest:
+            passages.append(passage)
+            takers.append((example, take))
 
     for example, record in zip(shard, records, strict=True):
         if example.row["status"] != OK:
             continue
-        ask(example, Passage((), example.prompt + example.reference), _take_prompted(generator))
+        whole = Passage((), example.prompt + example.reference)
+        if longest is not None and len(whole) > longest:
+            reason = f"prompt and reference of {len(whole)} tokens exceed the context of {longest}"
+            example.row |= {"status": PROMPT_TOO_LONG, "reason": reason}
+            continue
+        ask(example, whole, _take_prompted(generator))
         ask(example, Passage(tuple(marker), example.reference), _take("bare_logprob"))
         if config.plain:
             asked = user_turn(record["instruction"], record["input"]) + "\n"
@@ -128,10 +148,10 @@ def _score_block(
             ask(example, passage, _take_answer(place))
     for place, scores in generator.score(passages):
         example, take = takers[place]
-        if isinstance(scores, AnswerError):
-            example.row |= {"status": FAILED, "reason": scores.reason}
-        else:
+        if not isinstance(scores, AnswerError):
             take(example, scores)
+        elif example.row["status"] != FAILED:
+            example.row |= {"status": scores.status, "reason": scores.reason}
     return [_finished(example) for example in shard]
 
 
@@ -173,8 +193,8 @@ def _unscored(
     for place, (text, reason, logprob) in enumerate(
         zip(sampled["answers"], sampled["finish_reasons"], told, strict=True)
     ):
+        example.answer_logprobs[place] = logprob
         if logprob is not None:
-            example.answer_logprobs[place] = logprob
             continue
         ids = template.tokenizer(text, add_special_tokens=False).input_ids
         if reason == STOP and template.end is not None:
@@ -183,21 +203,21 @@ def _unscored(
     return passages
 
 
-def _take(name: str) -> Callable[[_Example, TokenScores], None]:
+def _take(name: str) -> _Take:
     def take(example: _Example, scores: TokenScores) -> None:
         example.row[name] = _mean(scores.logprobs)
 
     return take
 
 
-def _take_answer(place: int) -> Callable[[_Example, TokenScores], None]:
+def _take_answer(place: int) -> _Take:
     def take(example: _Example, scores: TokenScores) -> None:
         example.answer_logprobs[place] = _mean(scores.logprobs)
 
     return take
 
 
-def _take_prompted(generator: Generator) -> Callable[[_Example, TokenScores], None]:
+def _take_prompted(generator: Generator) -> _Take:
     def take(example: _Example, scores: TokenScores) -> None:
         count = len(example.reference)
         own = scores.logprobs[-count:] if count else scores.logprobs[:0]
@@ -211,6 +231,8 @@ def _take_prompted(generator: Generator) -> Callable[[_Example, TokenScores], No
 
 
 def _finished(example: _Example) -> dict[str, Any]:
+    if example.row["status"] != OK:
+        return {name: example.row.get(name) for name in ("example_id", "status", "reason", "reference_tokens")}
     told = [value for _, value in sorted(example.answer_logprobs.items())]
     known = [value for value in told if value is not None]
     if known and len(known) == len(told):
@@ -219,11 +241,13 @@ def _finished(example: _Example) -> dict[str, Any]:
 
 
 def _mean(values: np.ndarray) -> float | None:
-    return round(float(values.mean()), DECIMALS) if len(values) else None
+    """Null where there is no token, or a model in half precision gave no number."""
+    mean = float(values.mean()) if len(values) else np.nan
+    return round(mean, DECIMALS) if np.isfinite(mean) else None
 
 
 def _require_few_failures(rows: Sequence[Mapping[str, Any]], total: int, most: float) -> None:
-    reasons = [row["reason"] for row in rows if row["status"] != OK]
+    reasons = [row["reason"] for row in rows if row["status"] == FAILED]
     if len(reasons) > most * total:
         first = "; ".join(list(dict.fromkeys(reasons))[:3])
         raise ShardFault(

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, GeneratorError
+from adg_pipeline.resources.generators.base import (
+    Answer,
+    AnswerError,
+    AnswerRequest,
+    GeneratorError,
+    Passage,
+    TokenScores,
+)
 from adg_pipeline.resources.generators.endpoint import EndpointGenerator
 from adg_pipeline.resources.generators.retry import RetryPolicy
 from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig
@@ -68,7 +75,7 @@ def test_every_request_is_answered_with_its_own_seed(server: FaultyServer) -> No
     assert had == {str(n): Answer(f"prompt {n}/{n}", "stop", 3, 7) for n in range(40)}
     assert server.bodies[0] | {"prompt": "", "seed": 0} == {
         "model": "tiny", "prompt": "", "seed": 0, "n": 1, "max_tokens": 256, "temperature": 1.4, "top_p": 0.9,
-        "top_k": 50, "min_p": 0.0, "repetition_penalty": 1.0,
+        "top_k": 50, "min_p": 0.0, "repetition_penalty": 1.0, "logprobs": 1,
     }  # fmt: skip
     assert server.keys == {f"Bearer {KEY}"}
 
@@ -288,6 +295,98 @@ def test_fields_a_server_does_not_know_are_left_out_from_then_on(server: FaultyS
     had = ask(opened(server, top_k=0, concurrency=1), 10)
     assert all(isinstance(outcome, Answer) for outcome in had.values())
     assert len(server.bodies) == 13
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Unrecognized request argument supplied: logprobs", "logprobs must be a boolean", "logprobs: none for this model"],
+)
+def test_answers_are_had_from_a_server_that_refuses_log_probabilities(server: FaultyServer, message: str) -> None:
+    server.fault = lambda handler: (
+        status(400, message)(handler) if "logprobs" in handler.body else answer(handler)
+    )  # fmt: skip
+    had = ask(opened(server, concurrency=1), 3)
+    assert had == {str(n): Answer(f"prompt {n}/{n}", "stop", 3, 7) for n in range(3)}
+    assert len(server.bodies) == 4
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"token_logprobs": [-1.0, -0.5, -3.0], "tokens": ["a", "b", "c"]},
+        {"content": [{"token": "a", "logprob": value} for value in (-1.0, -0.5, -3.0)]},
+    ],
+    ids=["completions", "as-chats"],
+)
+def test_an_answer_has_the_mean_log_probability_of_its_tokens(server: FaultyServer, told: dict[str, Any]) -> None:
+    choice = {"text": "Red.", "finish_reason": "stop", "logprobs": told}
+    server.fault = lambda handler: handler.reply(200, {"choices": [choice]})
+    assert ask(opened(server)) == {"0": Answer("Red.", "stop", None, None, -1.5)}
+
+
+@pytest.mark.parametrize("told", [None, {}, {"token_logprobs": None}, {"content": []}, [], "none"])
+def test_a_server_that_tells_no_log_probabilities_has_answered_all_the_same(server: FaultyServer, told: Any) -> None:
+    server.fault = lambda handler: handler.reply(
+        200, {"choices": [{"text": "Red.", "finish_reason": "stop", "logprobs": told}]}
+    )
+    assert ask(opened(server)) == {"0": Answer("Red.", "stop", None, None)}
+
+
+PASSAGES = [Passage((1, 2), (3, 4, 5)), Passage((), (6, 7)), Passage((8,), ())]
+
+
+def scores(generator: EndpointGenerator) -> dict[int, TokenScores | AnswerError]:
+    with generator:
+        return dict(generator.score(PASSAGES))
+
+
+def test_a_server_scores_a_text_by_echoing_it(server: FaultyServer) -> None:
+    """The first token has no log-probability; those of the context are not counted, nor one that was drawn all the same."""
+
+    def echo(handler: faulty_server.Handler) -> None:
+        told = [None, *(-0.1 * token for token in [*handler.body["prompt"], 99][1:])]
+        handler.reply(200, {"choices": [{"text": "", "finish_reason": "length", "logprobs": {"token_logprobs": told}}]})
+
+    server.fault = echo
+    had = scores(opened(server))
+    assert {place: one.logprobs.round(6).tolist() for place, one in had.items() if isinstance(one, TokenScores)} == {
+        0: [-0.3, -0.4, -0.5], 1: [-0.7], 2: [],
+    }  # fmt: skip
+    body = next(body for body in server.bodies if len(body["prompt"]) == 5)
+    assert body == {
+        "model": "tiny", "prompt": [1, 2, 3, 4, 5], "max_tokens": 0, "temperature": 0.0, "echo": True, "logprobs": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(400, "echo is not supported"),
+        status(500, "Only no echo is supported"),  # as llama.cpp says it
+        replying("", "stop"),
+        lambda handler: handler.reply(200, {"choices": [{"logprobs": {"token_logprobs": [-1.0]}}]}),
+        lambda handler: handler.reply(200, {}),
+    ],
+    ids=["refused", "refused-as-a-fault", "ignored", "of-drawn-tokens", "nothing"],
+)
+def test_a_server_that_scores_no_given_text_names_a_scorer_that_does(
+    server: FaultyServer, fault: faulty_server.Fault
+) -> None:
+    server.fault = fault
+    with pytest.raises(GeneratorError, match=r"set `reference_losses.engine` to transformers or vllm"):
+        scores(opened(server))
+
+
+def test_a_text_that_a_server_finds_too_long_is_told_apart(server: FaultyServer) -> None:
+    server.fault = status(400, "This model's maximum context length is 4 tokens")
+    had = scores(opened(server))
+    assert [one.status for one in had.values() if isinstance(one, AnswerError)] == ["prompt_too_long"] * 2
+
+
+def test_a_scorer_that_is_down_fails_the_text(server: FaultyServer) -> None:
+    server.fault = status(503)
+    had = scores(opened(server, max_attempts=2))
+    assert [one.status for one in had.values() if isinstance(one, AnswerError)] == ["failed"] * 2
 
 
 def test_top_k_that_is_asked_for_is_not_given_up_silently(server: FaultyServer) -> None:

@@ -9,15 +9,20 @@ import pytest
 
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.models.backbones import EMBEDDED
-from adg_pipeline.resources.generators.base import Passage, Scored
+from adg_pipeline.resources.generators.base import AnswerError, GeneratorError, Passage, Scored
+from adg_pipeline.resources.generators.endpoint import EndpointGenerator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import generate_shard
 from adg_pipeline.resources.generators.transformers import TransformersGenerator
+from adg_pipeline.resources.losses.schema import REFERENCE_LOSSES_SCHEMA
 from adg_pipeline.resources.losses.shard import score_references
 from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig
 from adg_pipeline_tests.workbench import records
 
 CONFIG = GenerationConfig(backbone=EMBEDDED, max_new_tokens=8, samples=2, device="cpu")
+
+
+LOGPROBS = [name for name in REFERENCE_LOSSES_SCHEMA.names if name.endswith("_logprob")]
 
 
 class Counting(TransformersGenerator):
@@ -46,6 +51,11 @@ def pool() -> pa.Table:
 def answers(generator: Counting, pool: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     with AnswerJournal(Path(tmp_path_factory.mktemp("journal")) / "j.jsonl") as journal:
         return generate_shard(pool, generator, CONFIG, journal)[0]
+
+
+@pytest.fixture
+def tiny_llama(shared: Path) -> str:
+    return str(shared / "goldens" / "tiny-llama")
 
 
 def scored(*arguments: Any) -> pa.Table:
@@ -88,16 +98,112 @@ def test_only_answers_without_a_log_probability_are_scored(
         assert one["answer_logprob"] == pytest.approx(other["answer_logprob"], abs=0.02)
 
 
-def test_a_reference_beyond_the_context_fails_by_name(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
+def test_a_reference_beyond_the_context_is_no_failure(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
     longest = generator.context_length or 0
     long = [{**row, "output": "a " * longest} if place == 0 else row for place, row in enumerate(rows(pool))]
     table = pa.Table.from_pylist(long)
-    found = rows(scored(table, answers, generator, ReferenceLossConfig(max_failed_share=0.5)))
-    assert found[0]["status"] == "failed"
-    assert "exceed the context" in found[0]["reason"]
-    assert found[1]["status"] == "ok"
-    with pytest.raises(ShardFault, match="max_failed_share"):
-        score_references(table, answers, generator, ReferenceLossConfig(max_failed_share=0.1))
+    found, facts = score_references(table, answers, generator, ReferenceLossConfig(max_failed_share=0.0))
+    first, second, *_ = rows(found)
+    assert first["status"] == "prompt_too_long"
+    assert "exceed the context" in first["reason"]
+    assert [first[name] for name in LOGPROBS] == [None] * len(LOGPROBS)
+    assert second["status"] == "ok"
+    assert (facts["scored"], facts["failed"], facts["too_long"]) == (5, 0, 1)
+
+
+class Unscored(Counting):
+    """Scores nothing."""
+
+    def score(self, passages: Any) -> Iterator[Scored]:
+        for place in range(len(passages)):
+            yield place, AnswerError("not this one")
+
+
+def test_an_example_whose_scores_fail_has_none(pool: pa.Table, answers: pa.Table) -> None:
+    with Unscored(CONFIG) as generator:
+        found = rows(scored(pool, answers, generator, ReferenceLossConfig(max_failed_share=1.0)))
+        assert {row["status"] for row in found} == {"failed"}
+        assert [row[name] for row in found for name in LOGPROBS] == [None] * len(LOGPROBS) * len(found)
+        with pytest.raises(ShardFault, match=r"6 of 6 references .* max_failed_share = 0.1 allows.*not this one"):
+            score_references(pool, answers, generator, ReferenceLossConfig(max_failed_share=0.1))
+
+
+def test_an_answer_that_the_scorer_has_no_room_for_leaves_the_rest(
+    generator: Counting, pool: pa.Table, answers: pa.Table
+) -> None:
+    """Without a value for all answers there is none for their mean."""
+    long = ["a", "a " * (generator.context_length or 0)]
+    old = answers.drop_columns(["output_logprobs"]).to_pylist()
+    table = pa.Table.from_pylist([{**row, "answers": long} for row in old])
+    for row in rows(scored(pool, table, generator, ReferenceLossConfig())):
+        assert row["status"] == "ok"
+        assert row["reference_logprob"] < 0
+        assert row["answer_logprob"] is None
+
+
+def test_an_example_that_the_template_refuses_fails_by_name(
+    generator: Counting, pool: pa.Table, answers: pa.Table
+) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": "[{"}]
+    broken = [{**row, "messages": turns if place == 0 else None} for place, row in enumerate(rows(pool))]
+    found = rows(scored(pa.Table.from_pylist(broken), answers, generator, ReferenceLossConfig(max_failed_share=1.0)))
+    assert [row["status"] for row in found] == ["failed", *["ok"] * 5]
+    assert found[0]["reason"]
+
+
+def test_an_empty_reference_is_its_end_token(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
+    table = pa.Table.from_pylist([{**row, "output": ""} for row in rows(pool)])
+    for row in rows(scored(table, answers, generator, ReferenceLossConfig(plain=True))):
+        assert (row["status"], row["reference_tokens"]) == ("ok", 1)
+        assert row["reference_logprob"] < 0
+        assert row["plain_bare_logprob"] is None  # a first token that nothing stands before
+
+
+def test_stored_values_depend_neither_on_order_nor_on_batches(pool: pa.Table, answers: pa.Table) -> None:
+    places = [3, 0, 5, 2, 4, 1]
+    with Counting(CONFIG) as one, Counting(CONFIG.model_copy(update={"batch_size": 1})) as other:
+        found = rows(scored(pool, answers, one, ReferenceLossConfig(plain=True)))
+        turned = rows(scored(pool.take(places), answers, other, ReferenceLossConfig(plain=True)))
+    assert turned == [found[place] for place in places]
+
+
+def test_another_model_scores_the_answers_too(
+    generator: Counting, pool: pa.Table, answers: pa.Table, tiny_llama: str
+) -> None:
+    config = ReferenceLossConfig(model=tiny_llama)
+    scorer = config.scorer(CONFIG)
+    with Counting(scorer) as small:
+        found = rows(scored(pool, answers, small, config))
+        assert small.scored == (2 + CONFIG.samples) * pool.num_rows
+    of_backbone = rows(scored(pool, answers, generator, ReferenceLossConfig()))
+    for name in ("reference_logprob", "answer_logprob"):
+        assert all(one[name] != other[name] for one, other in zip(found, of_backbone, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "generating", "engine"),
+    [
+        ({}, "endpoint", "endpoint"),
+        ({"engine": "transformers"}, "endpoint", "transformers"),
+        ({"model": "small"}, "endpoint", "transformers"),  # the server has the backbone only
+        ({"model": "small"}, "vllm", "vllm"),
+        ({"model": "small", "engine": "vllm"}, "endpoint", "vllm"),
+    ],
+)
+def test_what_scores(values: dict[str, str], generating: str, engine: str) -> None:
+    generation = GenerationConfig.model_validate(
+        {"engine": generating, "backbone": "large", "stop": "auto", "vllm": {"max_model_len": 8192}}
+    )
+    scorer = ReferenceLossConfig.model_validate(values).scorer(generation)
+    own = "model" in values
+    assert (scorer.engine, scorer.backbone, scorer.stop) == (engine, "small" if own else "large", [])
+    assert scorer.vllm.max_model_len == (None if own else 8192)
+
+
+def test_without_the_tokenizer_nothing_is_scored(pool: pa.Table, answers: pa.Table) -> None:
+    generator = EndpointGenerator(GenerationConfig(engine="endpoint"))
+    with pytest.raises(GeneratorError, match=r"set `generations.backbone`, or set `reference_losses.engine`"):
+        score_references(pool, answers, generator, ReferenceLossConfig())
 
 
 def test_a_passage_says_how_long_it_is() -> None:
