@@ -1,0 +1,165 @@
+"""reference_losses is computed where references or answers changed, and asks the engine for what isn't known yet."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from adg_pipeline.assets import generations, pool, references
+from adg_pipeline.assets.candidates import candidates
+from adg_pipeline.errors import SettingsError
+from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.lineage.recipes import reference_losses_recipe
+from adg_pipeline.resources.factories import GeneratorFactory
+from adg_pipeline.resources.generators.base import Generator, Passage, Scored
+from adg_pipeline.settings.sections import GenerationConfig, RawPoolConfig, ReferenceLossConfig, SelectionConfig
+from adg_pipeline.store import Store
+from adg_pipeline_tests.workbench import records
+
+SHARD, EXAMPLES = "a", 4
+GENERATION = GenerationConfig(max_new_tokens=8, samples=2, device="cpu")
+
+_asked: list[str] = []
+
+
+class Noting(GeneratorFactory):
+    """Notes what is opened, drawn and scored."""
+
+    @contextmanager
+    def open(self, config: GenerationConfig) -> Iterator[Generator]:
+        with super().open(config) as generator:
+            _asked.append("opened")
+            draw, score = generator.generate, generator.score
+
+            def generate(requests: Sequence[Any]) -> Iterator[Any]:
+                _asked.extend(["drawn"] * len(requests))
+                return draw(requests)
+
+            def scored(passages: Sequence[Passage]) -> Iterator[Scored]:
+                _asked.extend(["scored"] * len(passages))
+                return score(passages)
+
+            generator.generate, generator.score = generate, scored  # type: ignore[method-assign]
+            yield generator
+
+
+class Shard:
+    """One shard's assets, computed without a command line."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.store = Store(data_dir=str(folder / "data"))
+        self.store.pool_dir.mkdir(parents=True)
+        self._instance = instance
+        backfill = dg.BackfillPolicy.multi_run()
+        self._assets = [
+            pool.build(RawPoolConfig(), backfill),
+            generations.build(GENERATION, backfill),
+            references.build(ReferenceLossConfig(), GENERATION, backfill),
+        ]
+
+    def write(self, rows: list[dict[str, str]]) -> None:
+        (self.store.pool_dir / f"{SHARD}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def compute(self) -> tuple[int, int]:
+        """Answers drawn and passages scored."""
+        _asked.clear()
+        resources = {"store": self.store, "generators": Noting(gpus=GpuLeaseResource())}
+        assert dg.materialize(
+            self._assets, instance=self._instance, partition_key=SHARD, resources=resources
+        ).success  # fmt: skip
+        return _asked.count("drawn"), _asked.count("scored")
+
+    @property
+    def losses(self) -> pl.DataFrame:
+        frame = pl.from_arrow(self.store.read_table("reference_losses", SHARD))
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+
+@pytest.fixture
+def shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shard]:
+    (tmp_path / "adg.yaml").write_text("{}")
+    monkeypatch.setenv("ADG_CONFIG", str(tmp_path / "adg.yaml"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("pool_shards", [SHARD])
+        yield Shard(tmp_path, instance)
+
+
+def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
+    rows = records(EXAMPLES)
+    shard.write(rows)
+    assert shard.compute() == (
+        2 * EXAMPLES,
+        2 * EXAMPLES,
+    )  # prompted and bare; the answers told theirs as they were drawn
+    first = shard.losses
+    assert shard.compute() == (0, 0)
+    assert "opened" not in _asked
+
+    # A table of before answers kept their log-probability, beside which there were no reference losses.
+    answers = shard.store.read_table("generations", SHARD)
+    made = shard.store.required_provenance("generations", SHARD)
+    shard.store.write_table(answers.drop_columns(["output_logprobs"]), made)
+    shard.store.table_path("reference_losses", SHARD).unlink()
+    assert shard.compute() == (0, (2 + 2) * EXAMPLES)
+    assert shard.losses.drop("answer_logprob").equals(first.drop("answer_logprob"))
+    assert shard.losses["answer_logprob"].null_count() == 0
+
+    # A reference is edited: its answers stay, its losses don't.
+    rows[1]["output"] = "Something else."
+    shard.write(rows)
+    assert shard.compute() == (0, (2 + 2) * EXAMPLES)
+    changed = shard.losses["reference_logprob"] != first["reference_logprob"]
+    assert changed.to_list() == [False, True, False, False]
+
+
+def test_the_recipe_tells_scorers_apart(shared: Path) -> None:
+    small = str(shared / "goldens" / "tiny-llama")
+
+    def made_with(generation: dict[str, Any] | None = None, **values: Any) -> str:
+        given = {"endpoint": {"model": "served"}, **(generation or {})}
+        return reference_losses_recipe(
+            ReferenceLossConfig(**values), GenerationConfig.model_validate(given)
+        ).id  # fmt: skip
+
+    plain = made_with()
+    assert made_with(batch_size=7, max_failed_share=0.5) == plain
+    assert made_with({"samples": 7, "stop": ["\n"]}) == plain  # the answers' affair
+    served = {"engine": "endpoint"}
+    others = [
+        made_with(plain=True),
+        made_with(model=small),
+        made_with(engine="vllm"),  # tells no entropies
+        made_with(served),
+        made_with({"template": "chat"}),
+        made_with({"dtype": "float32"}),
+    ]
+    assert len({plain, *others}) == 1 + len(others)
+    assert made_with(served, engine="transformers") == plain  # the same model, here
+    assert made_with(served, model=small) == made_with(model=small)
+
+
+@pytest.mark.parametrize(
+    ("selector", "column", "mend"),
+    [
+        ("superfiltering", "plain_logprob", "`reference_losses.plain` to true"),
+        ("upd", "confident_surprise", "`reference_losses.engine` to transformers"),
+        ("ifd", "bare_logprob", "materialise reference_losses again"),
+    ],
+)
+def test_an_arm_whose_signal_no_example_has_names_the_mend(
+    tmp_path: Path, selector: str, column: str, mend: str
+) -> None:
+    names = ["plain_logprob", "plain_bare_logprob", "confident_surprise", "reference_logprob", "bare_logprob"]
+    frame = pl.DataFrame({"example_id": ["x", "y"], "bin": [0, 1], **{name: [-1.0, None] for name in names}})
+    config = SelectionConfig(selector=selector, bins="none")
+    store = Store(data_dir=str(tmp_path))
+    assert candidates(store, frame, config).frame.height == 2
+    unknown = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(column))
+    with pytest.raises(SettingsError, match=f"{selector} reads {column}, .*{mend}"):
+        candidates(store, unknown, config)
