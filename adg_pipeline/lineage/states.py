@@ -109,7 +109,7 @@ def shard_states(
             progress(done, len(listing.shards))
         version = store.file_version(shard, file)
         record = put_aside.get(shard)
-        if record is not None and _has_new_chance(record, version, wanted):
+        if record is not None and (record.asset not in wanted or _has_new_chance(record, version, wanted)):
             record = None
         states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted, damaged), record, version)
     return states
@@ -207,7 +207,11 @@ class SelectionInputs:
 
 def selection_inputs(store: Store, shards: Sequence[str], *, references: bool = False) -> SelectionInputs:
     """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name."""
-    put_aside = store.quarantine.all()
+    put_aside = {
+        shard: record
+        for shard, record in store.quarantine.all().items()
+        if references or record.asset != "reference_losses"
+    }
     scores, instructions, losses, recipes, left_out = {}, {}, {}, dict[str, list[str]](), {}
     for shard in sorted(shards):
         if shard in put_aside:

@@ -13,10 +13,13 @@ import pytest
 from adg_pipeline.assets import generations, pool, references
 from adg_pipeline.assets.candidates import candidates
 from adg_pipeline.errors import SettingsError
+from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
-from adg_pipeline.lineage.recipes import reference_losses_recipe
+from adg_pipeline.lineage.recipes import reference_losses_recipe, wanted_recipes
+from adg_pipeline.lineage.states import selection_inputs, shard_states
 from adg_pipeline.resources.factories import GeneratorFactory
 from adg_pipeline.resources.generators.base import Generator, Passage, Scored
+from adg_pipeline.settings.loading import Settings
 from adg_pipeline.settings.sections import GenerationConfig, RawPoolConfig, ReferenceLossConfig, SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline_tests.workbench import records
@@ -116,6 +119,20 @@ def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
     assert shard.compute() == (0, (2 + 2) * EXAMPLES)
     changed = shard.losses["reference_logprob"] != first["reference_logprob"]
     assert changed.to_list() == [False, True, False, False]
+
+
+def test_a_shard_put_aside_for_its_references_is_so_only_for_arms_that_read_them(shard: Shard) -> None:
+    shard.write(records(EXAMPLES))
+    listing = list_shards(shard.store.pool_dir)
+    version = shard.store.file_version(SHARD, listing.shards[SHARD])
+    settings = Settings()
+    recipe = wanted_recipes(settings, references=True)["reference_losses"].id
+    shard.store.quarantine.put("reference_losses", SHARD, "4 of 4 could not be scored", version, recipe)
+    for read in (True, False):
+        (state,) = shard_states(shard.store, listing, wanted_recipes(settings, references=read)).values()
+        assert (state.put_aside is not None) == read
+        why = selection_inputs(shard.store, [SHARD], references=read).left_out[SHARD]
+        assert ("4 of 4" in why) == read
 
 
 def test_the_recipe_tells_scorers_apart(shared: Path) -> None:
