@@ -69,7 +69,7 @@ def test_no_more_gpu_steps_than_the_limit_over_all_runs_and_the_rest_is_not_held
         assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
 
 
-ADD_PARTITION = """mutation { addDynamicPartition(partitionsDefName: "selectors", partitionKey: "random",
+ADD_PARTITION = """mutation { addDynamicPartition(partitionsDefName: "arms", partitionKey: "random",
   repositorySelector: {repositoryLocationName: "adg_pipeline", repositoryName: "__repository__"}) { __typename } }"""
 
 

@@ -10,6 +10,7 @@ import click
 import pytest
 import yaml
 
+from adg_pipeline.algorithms.arms import BUILT_IN
 from adg_pipeline.cli.main import adg
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.formats.layout import detect_layout
@@ -182,5 +183,11 @@ def test_every_format_has_an_example_that_is_detected_as_such(tmp_path: Path) ->
 
 
 def test_the_worked_examples_come_out_as_shown() -> None:
-    for block in blocks(ROOT / "docs" / "how-selection-works.md", "python"):
-        exec(block, {})
+    for page in ("how-selection-works.md", "arms.md"):
+        for block in blocks(ROOT / "docs" / page, "python"):
+            exec(block, {})
+
+
+def test_the_page_of_arms_tells_of_every_one() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "arms.md").read_text("utf-8"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(BUILT_IN)

@@ -46,7 +46,7 @@ def instance(own: Workbench) -> Iterator[dg.DagsterInstance]:
 
 
 def look(bench: Workbench, instance: dg.DagsterInstance) -> list[str] | str:
-    """Selectors that the sensor asks for, or why none."""
+    """Arms that the sensor asks for, or why none."""
     result = build_reselection_sensor(2)(dg.build_sensor_context(instance=instance, resources={"store": bench.store}))
     if isinstance(result, dg.SkipReason):
         return str(result.skip_message)

@@ -73,7 +73,7 @@ def backfill_two_shards(page: Page, dev: DagsterDev, bench: Workbench) -> None:
 def select(page: Page, dev: DagsterDev, bench: Workbench) -> None:
     dev.wait_for("the subset, from the sensor", lambda: bench.store.selection_manifest("adg"))
     dev.wait_for("the end of its run", lambda: all(run["status"] == "SUCCESS" for run in dev.runs()))
-    # Materialised, and not grey for selectors that nobody asked for.
+    # Materialised, and not grey for arms that nobody asked for.
     query = (
         '{ assetNodes(assetKeys: [{path: ["selected_subset"]}]) { partitionStats { numPartitions numMaterialized } } }'
     )

@@ -113,9 +113,9 @@ class Workbench:
             str(data.user_failure_data.description if data.user_failure_data else data.error) for data in told
         )
 
-    def subset(self, selector: str = "adg") -> list[str]:
+    def subset(self, arm: str = "adg") -> list[str]:
         """Ids of the subset, best first."""
-        frame = pl.read_parquet(self.store.selection_dir(selector) / "subset.parquet")
+        frame = pl.read_parquet(self.store.selection_dir(arm) / "subset.parquet")
         return frame.sort("rank")["example_id"].to_list()
 
     def stamps(self, asset: str) -> dict[str, str]:

@@ -53,10 +53,25 @@ NOTES = {
     "finetuned_checkpoint": "A change of these trains again when a training is asked for.",
 }
 
+ARMS = """## arms
+
+Named ways to make a subset: a name, and the settings of `selected_subset` in which it differs ([Arms](arms.md)).
+
+```yaml
+# adg.yaml
+arms:
+  small: {budget: 500}
+  hard: {selector: ifd, bins: none, budget: 1000}
+```
+
+An arm's settings stand between `selected_subset` and what flags ask for. The name of a built-in arm changes that one.
+"""
+
 
 def reference() -> str:
     """The whole page."""
-    return INTRODUCTION + "\n".join(_section(name, field.annotation) for name, field in Settings.model_fields.items())
+    fields = {name: field.annotation for name, field in Settings.model_fields.items() if name != "arms"}
+    return INTRODUCTION + "\n".join([*(_section(name, section) for name, section in fields.items()), ARMS])
 
 
 def _section(name: str, section: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from adg_pipeline.errors import SettingsError
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.runs import CONFIGURED_TAG
 from adg_pipeline.settings.kept import Kept, spoken, to_keep
@@ -18,15 +19,19 @@ from adg_pipeline.store import Store
 
 
 def asked(
-    context: dg.AssetExecutionContext, store: Store, section: type[SectionType], selector: str | None = None
+    context: dg.AssetExecutionContext, store: Store, section: type[SectionType], arm: str | None = None
 ) -> tuple[SectionType, Kept]:
-    """The step's configuration, and what of it is to be kept. selector: of a subset; None for what all share."""
+    """The step's configuration, and what of it is to be kept. arm: of a subset; None for what all share."""
     name = context.op_execution_context.op.name
     tag = context.run.tags.get(CONFIGURED_TAG)
     if tag is not None:
         config, said = stage_config(section, context), json.loads(tag)
     else:
-        in_force = settings_in_force(store, selector)
+        try:
+            in_force = settings_in_force(store, arm)
+        except SettingsError as error:
+            # The same settings would say the same again.
+            raise dg.Failure(str(error), allow_retries=False) from error
         holds: dict[str, Any] = getattr(in_force.settings, name).model_dump(mode="json")
         run_config: Any = context.run.run_config
         spelt_out = run_config.get("ops", {}).get(name, {}).get("config", {})

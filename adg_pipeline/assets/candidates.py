@@ -35,7 +35,7 @@ def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConf
 
 
 def candidates(store: Store, eligible: pl.DataFrame, config: SelectionConfig) -> Candidates:
-    """The eligible examples as the arm reads them. Raises SettingsError where it needs queries and none are given."""
+    """The eligible examples as the arm reads them."""
     chooses = SELECTORS[config.selector]
     frame = eligible.select("example_id", "bin", *chooses.reads(config))
     _require_signals(frame, chooses.reads(config), config)

@@ -67,17 +67,17 @@ def out_of_bounds(store: Store, shards: Sequence[str]) -> int:
 
 
 def budget_faults(store: Store) -> dict[str, str]:
-    """Selectors whose subset is not what its manifest promises, and how."""
+    """Arms whose subset is not what its manifest promises, and how."""
     faults: dict[str, str] = {}
     for path in sorted((store.root / "selections").glob("*/manifest.json")):
-        selector = path.parent.name
-        manifest = store.selection_manifest(selector) or {}
+        arm = path.parent.name
+        manifest = store.selection_manifest(arm) or {}
         ids = pl.read_parquet(path.parent / "subset.parquet", columns=["example_id"], glob=False)["example_id"]
         expected = min(manifest["config"]["budget"], manifest["counts"]["eligible"])
         if manifest["config"]["quota"] == "largest_remainder" and len(ids) != expected:
-            faults[selector] = f"{len(ids)} examples instead of {expected}"
+            faults[arm] = f"{len(ids)} examples instead of {expected}"
         elif ids.n_unique() != len(ids):
-            faults[selector] = "an example stands in it twice"
+            faults[arm] = "an example stands in it twice"
     return faults
 
 

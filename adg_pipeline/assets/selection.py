@@ -23,7 +23,7 @@ from adg_pipeline.lineage.in_force import reads_references
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.orchestration.compute import SELECTION_POOL
-from adg_pipeline.orchestration.partitions import selectors
+from adg_pipeline.orchestration.partitions import arms
 from adg_pipeline.orchestration.runs import SENSOR_TAG
 from adg_pipeline.settings.budget import budget_fault, is_asked_for
 from adg_pipeline.settings.kept import Kept
@@ -57,7 +57,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             dg.AssetDep("reference_losses", partition_mapping=every_shard),
             "semantic_bins",
         ],
-        partitions_def=selectors,
+        partitions_def=arms,
         config_schema=launchpad_schema(defaults),
         pool=SELECTION_POOL,
         code_version=CODE_VERSIONS["selected_subset"],
@@ -67,58 +67,58 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": report.SUBSET_COLUMNS},
     )
     def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
-        selector = context.partition_key
-        config, kept = asked(context, store, SelectionConfig, selector)
+        arm = context.partition_key
+        config, kept = asked(context, store, SelectionConfig, arm)
         by_sensor = SENSOR_TAG in context.run.tags
-        if by_sensor and store.is_pinned(selector):
-            context.log.info(f"selected_subset {selector}: was restored and stays until `adg run` is called")
-            return _result(store, selector, config)
+        if by_sensor and store.is_pinned(arm):
+            context.log.info(f"selected_subset {arm}: was restored and stays until `adg run` is called")
+            return _result(store, arm, config)
         if config.selector not in SELECTORS:
             known = ", ".join(SELECTORS)
             raise dg.Failure(f"there is no selector {config.selector!r}: choose one of {known}", allow_retries=False)
         reads = reads_references(config)
         inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), references=reads)
         bins = _usable_bins(store, inputs)
-        key = selection_key(selector, bins["recipe"], config.recipe(), inputs)
-        before = store.selection_manifest(selector)
+        key = selection_key(arm, bins["recipe"], config.recipe(), inputs)
+        before = store.selection_manifest(arm)
         if before is not None and before["key"] == key and before["bins"]["fit_id"] == bins["fit"]["fit_id"]:
-            store.require_selection(selector)
-            context.log.info(f"selected_subset {selector}: up to date, nothing computed")
+            store.require_selection(arm)
+            context.log.info(f"selected_subset {arm}: up to date, nothing computed")
             if not by_sensor:
-                store.remember_subset(selector, kept)
-            return _result(store, selector, config)
+                store.remember_subset(arm, kept)
+            return _result(store, arm, config)
         with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
             ranking, stability = _rank(store, scored_examples(store, inputs, config), config)
             _require_subset(ranking, config)
             subset = _subset(store, ranking)
-        manifest = _manifest(store, selector, key, config, kept, inputs, bins, ranking, subset, stability)
-        with store.shard_lock("selected_subset", selector):
+        manifest = _manifest(store, arm, key, config, kept, inputs, bins, ranking, subset, stability)
+        with store.shard_lock("selected_subset", arm):
             # Looked at again: somebody may have asked for another subset, or restored one, while this run was under way.
-            if by_sensor and before is not None and _overtaken(context, store, selector, config):
-                context.log.info(f"selected_subset {selector}: asked for otherwise meanwhile, nothing is replaced")
-                return _result(store, selector, config)
-            history = store.subset_history(selector)
+            if by_sensor and before is not None and _overtaken(context, store, arm, config):
+                context.log.info(f"selected_subset {arm}: asked for otherwise meanwhile, nothing is replaced")
+                return _result(store, arm, config)
+            history = store.subset_history(arm)
             history.keep_current()
-            remember = (lambda: None) if by_sensor else (lambda: store.remember_subset(selector, kept))
-            _publish(store.selection_dir(selector), ranking, subset, manifest, remember)
+            remember = (lambda: None) if by_sensor else (lambda: store.remember_subset(arm, kept))
+            _publish(store.selection_dir(arm), ranking, subset, manifest, remember)
             history.prune(config.history)
         if inputs.left_out:
-            context.log.warning(f"selected_subset {selector}: shards left out: {', '.join(inputs.left_out)}")
+            context.log.warning(f"selected_subset {arm}: shards left out: {', '.join(inputs.left_out)}")
         counts = manifest["counts"]
         if counts["eligible"] < config.budget:
             context.log.warning(
-                f"selected_subset {selector}: {subset.height:,} selected, {counts['short_of_budget']:,} fewer than the "
+                f"selected_subset {arm}: {subset.height:,} selected, {counts['short_of_budget']:,} fewer than the "
                 f"budget of {config.budget:,}: {counts['eligible']:,} of {ranking.height:,} examples are eligible"
                 f"{_reasons(ranking)}"
             )
-        context.log.info(f"selected_subset {selector}: {subset.height:,} of {ranking.height:,} examples selected")
-        return _result(store, selector, config)
+        context.log.info(f"selected_subset {arm}: {subset.height:,} of {ranking.height:,} examples selected")
+        return _result(store, arm, config)
 
     return selected_subset
 
 
-def _overtaken(context: dg.AssetExecutionContext, store: Store, selector: str, config: SelectionConfig) -> bool:
-    return store.is_pinned(selector) or asked(context, store, SelectionConfig, selector)[0] != config
+def _overtaken(context: dg.AssetExecutionContext, store: Store, arm: str, config: SelectionConfig) -> bool:
+    return store.is_pinned(arm) or asked(context, store, SelectionConfig, arm)[0] != config
 
 
 def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _reasons(ranking: pl.DataFrame) -> str:
 
 def _manifest(
     store: Store,
-    selector: str,
+    arm: str,
     key: str,
     config: SelectionConfig,
     kept: Kept,
@@ -232,7 +232,7 @@ def _manifest(
         for asset in assets
     }
     return {
-        "selector": selector,
+        "arm": arm,
         "key": key,
         "config": config.model_dump(mode="json"),
         "kept": kept,
@@ -288,8 +288,8 @@ def _publish(
     publish_directory(directory, fill)
 
 
-def _result(store: Store, selector: str, config: SelectionConfig) -> dg.MaterializeResult:
-    directory, manifest = store.selection_dir(selector), read_manifest(store.selection_dir(selector)) or {}
+def _result(store: Store, arm: str, config: SelectionConfig) -> dg.MaterializeResult:
+    directory, manifest = store.selection_dir(arm), read_manifest(store.selection_dir(arm)) or {}
     ranking = pl.read_parquet(directory / "ranking.parquet", glob=False)
     subset = pl.read_parquet(directory / "subset.parquet", glob=False)
     shown = report.selection(manifest, ranking, subset, config.weight)

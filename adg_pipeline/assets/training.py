@@ -1,4 +1,4 @@
-"""finetuned_checkpoint: the backbone, tuned on a selector's subset."""
+"""finetuned_checkpoint: the backbone, tuned on an arm's subset."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.models.backbones import resolve_backbone
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
-from adg_pipeline.orchestration.partitions import selectors
+from adg_pipeline.orchestration.partitions import arms
 from adg_pipeline.orchestration.preflight import unnamed_backbone
 from adg_pipeline.resources.trainer import plan_training, train
 from adg_pipeline.settings.launchpad import launchpad_schema
@@ -23,11 +23,11 @@ DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a pr
 Loss and tokens per second are logged while it runs. It resumes from its last checkpoint after a crash. Weights are
 published as safetensors with the tokenizer and a manifest that leads back to the selection.
 
-**To train**, choose a selector under *Materialize*, or in a terminal:
+**To train**, choose an arm under *Materialize*, or in a terminal:
 
 ```
 adg run --train                      # on the subset of adg
-adg run --train --selector random    # on the one to compare with
+adg run --train --arm random    # on the one to compare with
 adg run --train --set finetuned_checkpoint.method=lora
 ```
 
@@ -43,7 +43,7 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
     @dg.asset(
         description=DESCRIPTION,
         deps=["selected_subset"],
-        partitions_def=selectors,
+        partitions_def=arms,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
         op_tags=GPU_OP_TAGS,
@@ -58,18 +58,18 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
         config, kept = asked(context, store, TrainingConfig)
         if not generation.backbone_is_known:
             raise SettingsError(f"generations.backbone: {unnamed_backbone(generation)}")
-        selector = context.partition_key
-        selection = store.selection_manifest(selector)
+        arm = context.partition_key
+        selection = store.selection_manifest(arm)
         if selection is None:
-            raise PipelineError(f"there is no subset of {selector} in {store.root}: materialise selected_subset first")
+            raise PipelineError(f"there is no subset of {arm} in {store.root}: materialise selected_subset first")
         job = plan_training(
-            store.selection_dir(selector) / "subset.parquet",
+            store.selection_dir(arm) / "subset.parquet",
             resolve_backbone(generation.backbone, generation.revision),
-            store.checkpoint_dir(selector),
+            store.checkpoint_dir(arm),
             config,
             **config.asked_as(generation),
             revision=generation.revision,
-            provenance={"selector": selector, "subset": content_id(selection), "selection": selection},
+            provenance={"arm": arm, "subset": content_id(selection), "selection": selection},
         )
         with gpus.lease(config.processes) as devices:
             result = train(context, job, devices=devices or None)

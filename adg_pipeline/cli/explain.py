@@ -10,14 +10,15 @@ from adg_pipeline.cli.output import shown
 
 @click.command(short_help="Why an example is in the subset or isn't.")
 @click.argument("example_id")
-@click.option("--selector", default="adg", show_default=True)
+@click.option("--arm", default="adg", show_default=True, help="Of the subset of this arm.")
 @as_json
-def explain(example_id: str, selector: str, as_json: bool) -> None:
+def explain(example_id: str, arm: str, as_json: bool) -> None:
     """Why EXAMPLE_ID is in the subset or isn't: its record, answers, scores, bin, quota and origin."""
     from adg_pipeline.lineage.explain import explain_example
 
-    require_known([selector])
-    explanation = explain_example(open_store(), example_id, selector)
+    store = open_store()
+    require_known([arm], store.arms())
+    explanation = explain_example(store, example_id, arm)
     if as_json:
         click.echo(json.dumps(explanation, ensure_ascii=False))
         return

@@ -10,7 +10,7 @@ from adg_pipeline.cli.output import say
 
 
 @click.command(short_help="Write a subset in the format of a trainer.")
-@click.option("--selector", default="adg", show_default=True)
+@click.option("--arm", default="adg", show_default=True, help="The subset of this arm.")
 @click.option(
     "--format",
     "format_",
@@ -20,17 +20,17 @@ from adg_pipeline.cli.output import say
 )
 @click.option("--replace", is_flag=True, help="Overwrite another export of the same name.")
 @click.option("--out", "out_dir", required=True, type=click.Path(file_okay=False, path_type=Path))
-def export(selector: str, format_: Any, replace: bool, out_dir: Path) -> None:
-    """Write a subset in the format of a trainer, to a file that is named after its selector."""
+def export(arm: str, format_: Any, replace: bool, out_dir: Path) -> None:
+    """Write a subset in the format of a trainer, to a file that is named after its arm."""
     from adg_pipeline.errors import PipelineError
     from adg_pipeline.formats.exports import export_subset
 
-    require_known([selector])
     store = open_store()
-    subset = store.selection_dir(selector) / "subset.parquet"
+    require_known([arm], store.arms())
+    subset = store.selection_dir(arm) / "subset.parquet"
     if not subset.exists():
         store.require_pool()
-        raise PipelineError(f"{subset}: no such subset; make it with `adg run --selector {selector}`")
-    store.require_selection(selector)
-    for path in export_subset(subset, format_, out_dir, f"{selector}_subset", replace=replace, say=say):
+        raise PipelineError(f"{subset}: no such subset; make it with `adg run --arm {arm}`")
+    store.require_selection(arm)
+    for path in export_subset(subset, format_, out_dir, f"{arm}_subset", replace=replace, say=say):
         click.echo(path)

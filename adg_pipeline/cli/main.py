@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from adg_pipeline.cli import demo, dev, explain, export, pool, run, status, subset
+from adg_pipeline.cli import arms, demo, dev, explain, export, pool, run, status, subset
 from adg_pipeline.cli.output import say
 from adg_pipeline.host.signals import signals_kept
 
@@ -48,6 +48,7 @@ for command in (
     pool.pool,
     run.run,
     status.status,
+    arms.arms,
     subset.subset,
     explain.explain,
     export.export,

@@ -1,6 +1,6 @@
 """What commands share: options, and the store and settings that they name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -27,11 +27,15 @@ def read_settings(overrides: Sequence[str]) -> "Settings":
     return load_settings(overrides=overrides)
 
 
-def require_known(arms: Sequence[str]) -> None:
-    """Refuse names that no arm has."""
+def require_known(arms: Sequence[str], stored: Collection[str] = ()) -> None:
+    """Refuse names that no arm has. stored: arms that may be gone from adg.yaml and still be looked at."""
     from adg_pipeline.algorithms.arms import arms as known_arms
     from adg_pipeline.settings.loading import load_file
 
     known = known_arms(load_file()[0].arms)
-    if unknown := sorted(set(arms) - set(known)):
-        raise click.BadParameter(f"{', '.join(unknown)}: known are {', '.join(known)}", param_hint="--arm")
+    if unknown := sorted(set(arms) - {*known, *stored}):
+        raise click.BadParameter(
+            f"there is no arm {', '.join(unknown)}; known are {', '.join(known)}. Others are named under `arms:` in "
+            "adg.yaml (`adg arms` tells what each does)",
+            param_hint="--arm",
+        )

@@ -1,6 +1,8 @@
 """What commands print: progress to stderr, results to stdout."""
 
 import json
+import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +29,23 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     widths = [max(len(row[place]) for row in [header, *texts]) for place in range(len(header))]
     for row in [header, *texts]:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_details(**details: str | None) -> None:
+    """Lines below a heading, ``why   text`` each; what is empty isn't shown."""
+    for name, text in details.items():
+        for line in wrapped(name, text):
+            click.echo(line)
+
+
+def wrapped(name: str, text: str | None) -> list[str]:
+    """``why   text``, over as many lines as the terminal's width makes of it; commands and paths stay whole."""
+    width = max(60, shutil.get_terminal_size((100, 24)).columns)
+    start = f"      {name:7}"
+    return textwrap.wrap(
+        text or "", width, initial_indent=start, subsequent_indent=" " * len(start), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from adg_pipeline.cli.output import say
 
 @click.command()
 @click.option("--budget", type=click.IntRange(min=1), help="Examples to select (selected_subset.budget).")
-@click.option("--selector", "selectors", multiple=True, default=["adg"], show_default=True, help="Subset to make.")
+@click.option("--arm", "arms", multiple=True, default=["adg"], show_default=True, help="Subset to make; repeatable.")
 @click.option("--train", is_flag=True, help="Fine-tune the backbone on the subset as well.")
 @click.option("--retry", is_flag=True, help="Try shards again that were put aside.")
 @click.option("--in-process/--multiprocess", "in_process", default=None, help="Where steps run; by default what fits.")
@@ -22,7 +22,7 @@ from adg_pipeline.cli.output import say
 @as_json
 def run(
     budget: int | None,
-    selectors: Sequence[str],
+    arms: Sequence[str],
     train: bool,
     retry: bool,
     in_process: bool | None,
@@ -42,20 +42,20 @@ def run(
     from adg_pipeline.orchestration.runner import Runner, RunReport
     from adg_pipeline.orchestration.terminal import open_terminal
 
-    require_known(selectors)
+    require_known(arms)
     given = {override: f"--set {override}" for override in overrides}
     if budget:
         given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
     store, report = open_store(), RunReport()
-    asked = {name: settings_in_force(store, name, given, as_configured=as_configured) for name in selectors}
+    asked = {name: settings_in_force(store, name, given, as_configured=as_configured) for name in arms}
     for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
         say(f"kept from an earlier run: {difference}; {DROP}")
     pool_to_run(store)
-    first = asked[selectors[0]]  # they differ in what is selected alone
-    arms = {name: of.settings.selected_subset for name, of in asked.items()}
-    require_ready(first.settings, first.origins, store, say, train=train, arms=arms)
+    first = asked[arms[0]]  # they differ in what is selected alone
+    selections = {name: of.settings.selected_subset for name, of in asked.items()}
+    require_ready(first.settings, first.origins, store, say, train=train, arms=selections)
     with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
-        references = any(reads_references(config) for config in arms.values())
+        references = any(reads_references(config) for config in selections.values())
         runners = {
             name: Runner(store, of.settings, instance, say, in_process, of.configured, references)
             for name, of in asked.items()
@@ -93,5 +93,5 @@ def run(
         sys.exit(1)
     if not train and not as_json and report.selected:
         say(
-            f"next: `adg run --train`, or `adg export --selector {next(iter(report.selected))} --format alpaca --out export`"
+            f"next: `adg run --train`, or `adg export --arm {next(iter(report.selected))} --format alpaca --out export`"
         )

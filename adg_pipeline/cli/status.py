@@ -1,15 +1,13 @@
 """``adg status``."""
 
 import json
-import shutil
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from adg_pipeline.cli.options import as_json, open_store, set_option
-from adg_pipeline.cli.output import print_rows, say
+from adg_pipeline.cli.output import print_details, print_rows, say, wrapped
 
 NAMED = 5  # shards that are named of those that share a state and its reason
 
@@ -48,12 +46,12 @@ def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
             click.echo(line)
     for row in tables["subsets"]:
         made = f", {row['examples']:,} examples, made {row['made']}" if row["subset"] else ""
-        click.echo(f"subset {row['selector']}: {row['state']}{made}")
-        _details(id=row["subset"], kept=_kept(row), why=row["why"], mend=row["mend"])
+        click.echo(f"subset {row['arm']}: {row['state']}{made}")
+        print_details(id=row["subset"], kept=_kept(row), why=row["why"], mend=row["mend"])
     for row in tables["checkpoints"]:
         made = "" if row["made"] is None else f", {row['examples']:,} examples, made {row['made']}"
-        click.echo(f"checkpoint {row['selector']}: {row['state']}{made}")
-        _details(subset=row["subset"], why=row["why"], mend=row["mend"])
+        click.echo(f"checkpoint {row['arm']}: {row['state']}{made}")
+        print_details(subset=row["subset"], why=row["why"], mend=row["mend"])
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -70,25 +68,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if state != "current":
             names = ", ".join(row["shard"] for row in shards[:NAMED])
             more = f" and {len(shards) - NAMED:,} more (`adg status --all`)" if len(shards) > NAMED else ""
-            yield from _wrapped("shards", names + more)
-            yield from _wrapped("why", why)
-            yield from _wrapped("mend", mend)
-
-
-def _details(**details: str | None) -> None:
-    for name, text in details.items():
-        for line in _wrapped(name, text):
-            click.echo(line)
-
-
-def _wrapped(name: str, text: str | None) -> list[str]:
-    """``why   text``, over as many lines as the terminal's width makes of it; commands and paths stay whole."""
-    width = max(60, shutil.get_terminal_size((100, 24)).columns)
-    start = f"      {name:7}"
-    return textwrap.wrap(
-        text or "", width, initial_indent=start, subsequent_indent=" " * len(start), break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
+            yield from wrapped("shards", names + more)
+            yield from wrapped("why", why)
+            yield from wrapped("mend", mend)
 
 
 def _kept(row: dict[str, object]) -> str | None:

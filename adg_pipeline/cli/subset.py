@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store
+from adg_pipeline.cli.options import as_json, open_store, require_known
 from adg_pipeline.cli.output import print_rows, say, shown
 
 SHOWN = 20  # ids listed of what was added or removed
@@ -15,27 +15,28 @@ SHOWN = 20  # ids listed of what was added or removed
 def subset() -> None:
     """Subsets at hand and before, each named by its content.
 
-    A subset is named by the first digits of its id, or by its selector: then it is the current one.
+    A subset is named by the first digits of its id, or by its arm: then it is the current one.
     """
 
 
 @subset.command("list")
-@click.option("--selector", help="Only this selector's.")
+@click.option("--arm", help="Only this arm's.")
 @as_json
-def subset_list(selector: str | None, as_json: bool) -> None:
-    """List the subsets of every selector, the current one first, then the newest."""
+def subset_list(arm: str | None, as_json: bool) -> None:
+    """List the subsets of every arm, the current one first, then the newest."""
     from adg_pipeline.lineage.subsets import all_subsets
     from adg_pipeline.settings.kept import in_words
 
     store = open_store()
     store.require_pool()
+    require_known([arm] if arm else [], store.arms())
     rows = []
-    for one in all_subsets(store, selector):
-        state = "before" if not one.current else "pinned" if store.is_pinned(one.selector) else "current"
+    for one in all_subsets(store, arm):
+        state = "before" if not one.current else "pinned" if store.is_pinned(one.arm) else "current"
         kept = [in_words(key, value) for key, value in one.manifest.get("kept", {}).items()]
         rows.append(
             {
-                "selector": one.selector,
+                "arm": one.arm,
                 "subset": one.id,
                 "state": state,
                 "examples": one.manifest["counts"]["selected"],
@@ -63,11 +64,11 @@ def subset_diff(a: str, b: str, as_json: bool) -> None:
     store.require_pool()
     before, after = find_subset(store, a), find_subset(store, b)
     found = compare(before, after)
-    ends = {side: {"selector": one.selector, "subset": one.id} for side, one in (("a", before), ("b", after))}
+    ends = {side: {"arm": one.arm, "subset": one.id} for side, one in (("a", before), ("b", after))}
     if as_json:
         click.echo(json.dumps({**ends, **asdict(found)}, ensure_ascii=False))
         return
-    click.echo(f"{before.selector} {before.id} → {after.selector} {after.id}")
+    click.echo(f"{before.arm} {before.id} → {after.arm} {after.id}")
     click.echo(
         f"overlap {found.overlap:.3f}: {found.in_both:,} in both, {len(found.added):,} added, {len(found.removed):,} removed"
     )
@@ -83,9 +84,9 @@ def subset_diff(a: str, b: str, as_json: bool) -> None:
 
 @subset.command("restore")
 @click.argument("name", metavar="ID")
-@click.option("--selector", help="Whose subset, where two have the same id.")
+@click.option("--arm", help="Whose subset, where two have the same id.")
 @as_json
-def subset_restore(name: str, selector: str | None, as_json: bool) -> None:
+def subset_restore(name: str, arm: str | None, as_json: bool) -> None:
     """Make subset ID current again, with the settings it was made with.
 
     It is pinned: sensors leave it as it is until `adg run` is called, which renews it with these settings.
@@ -94,10 +95,11 @@ def subset_restore(name: str, selector: str | None, as_json: bool) -> None:
 
     store = open_store()
     store.require_pool()
-    found = find_subset(store, name, selector)
+    require_known([arm] if arm else [], store.arms())
+    found = find_subset(store, name, arm)
     restore(store, found)
-    row = {"selector": found.selector, "subset": found.id, "path": str(store.selection_dir(found.selector))}
+    row = {"arm": found.arm, "subset": found.id, "path": str(store.selection_dir(found.arm))}
     if as_json:
         click.echo(json.dumps(row))
     else:
-        click.echo(f"{found.selector}: {found.id} is current and pinned, in {row['path']}")
+        click.echo(f"{found.arm}: {found.id} is current and pinned, in {row['path']}")

@@ -11,16 +11,16 @@ from adg_pipeline.store import Store
 RAW, GENERATED = "raw_pool", "generations"
 
 
-def explain_example(store: Store, example_id: str, selector: str) -> dict[str, Any]:
+def explain_example(store: Store, example_id: str, arm: str) -> dict[str, Any]:
     """The example's record, answers, scores, place in its bin and origin. Raises PipelineError for an unknown id."""
     places = _find(store, RAW, example_id)
-    ranking = store.selection_dir(selector) / "ranking.parquet"
+    ranking = store.selection_dir(arm) / "ranking.parquet"
     ranked = (
         pl.scan_parquet(ranking, glob=False).filter(pl.col("example_id") == example_id).collect()
         if ranking.exists()
         else pl.DataFrame()
     )
-    verdict = {"selector": selector, **_verdict(ranked)} if ranking.exists() else None
+    verdict = {"arm": arm, **_verdict(ranked)} if ranking.exists() else None
     if not places:
         if ranked.is_empty():
             raise _unknown(store, example_id, ranking)

@@ -1,7 +1,7 @@
-"""The settings that hold now for a selector's subset: adg.yaml, what is kept from earlier runs, and flags."""
+"""The settings that hold now for an arm's subset: adg.yaml, what is kept from earlier runs, and flags."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,24 +34,31 @@ class InForce:
 
 
 def settings_in_force(
-    store: Store, selector: str | None = None, flags: Mapping[str, str] | None = None, *, as_configured: bool = False
+    store: Store, arm: str | None = None, flags: Mapping[str, str] | None = None, *, as_configured: bool = False
 ) -> InForce:
-    """What holds for the selector's subset, or (None) for shards alone.
+    """What holds for the arm's subset, or (None) for shards alone.
 
     flags: ``section.key=value`` → how the user wrote it. as_configured: drop what is kept. Raises SettingsError.
     """
     flags = flags or {}
-    configured, of_file = load_file()
-    of_arm = arm_settings(configured, selector) if selector is not None else {}
+    for flag, said in flags.items():
+        if flag.startswith("arms."):
+            raise SettingsError(
+                f"{said}: an arm stands in adg.yaml; a flag sets selected_subset.KEY of the arms asked for"
+            )
+    of_all, of_file = load_file()
+    _require_known(of_all, of_file)
+    of_arm = _arm_settings(of_all, of_file, arm) if arm is not None else {}
     configured, _ = override(of_file, of_arm)
     given = {flag.partition("=")[0] for flag in flags}
     known = values(configured)
-    held = {} if as_configured else still_held(_recorded(store, selector), spoken(configured))
+    held = {} if as_configured else still_held(_recorded(store, arm), spoken(configured))
     kept = {key: one for key, one in held.items() if key in known and one["value"] != known[key] and key not in given}
     written = {
         as_override(key, one): f"{key}={one['value']}, kept from an earlier run ({DROP})" for key, one in kept.items()
     }
     settings, origins = override(of_file, {**of_arm, **written, **flags})
+    _require_known(settings, origins)
     return InForce(settings, configured, kept, origins)
 
 
@@ -63,31 +70,53 @@ def reads_references(config: SelectionConfig) -> bool:
 def watched_read_references(store: Store, settings: Settings) -> bool:
     """Whether any of the arms that sensors renew does."""
     return any(
-        reads_references(settings_in_force(store, arm).settings.selected_subset) for arm in settings.sensors.selectors
+        reads_references(settings_in_force(store, arm).settings.selected_subset) for arm in settings.sensors.arms
     )
 
 
-def arm_settings(configured: Settings, name: str) -> dict[str, str]:
+def _arm_settings(of_all: Settings, of_file: Origins, name: str) -> dict[str, str]:
     """An arm's settings as overrides: ``selected_subset.key=value`` → where it comes from."""
-    known = arms(configured.arms)
+    known = arms(of_all.arms)
     if name not in known:
-        raise SettingsError(
-            f"there is no arm {name!r}: known are {', '.join(known)}; others stand under `arms:` in adg.yaml"
-        )
+        raise SettingsError(f"there is no arm {name!r}: {_others(known)}")
     return {
-        f"selected_subset.{key}={json.dumps(value)}": f"arms.{name}.{key} of adg.yaml"
-        if key in configured.arms.get(name, {})
+        f"selected_subset.{key}={json.dumps(value)}": f"{of_file.of(f'arms.{name}.{key}')} (arms.{name}.{key})"
+        if key in of_all.arms.get(name, {})
         else f"the built-in arm {name}"
         for key, value in known[name].settings.items()
     }
 
 
-def kept_of_subset(store: Store, selector: str) -> Kept:
-    """What is kept for a selector's subset. Of one that was made before anything was recorded: what it was made with."""
-    recorded = store.kept.of(selector)
+def _require_known(settings: Settings, origins: Origins) -> None:
+    """Raise SettingsError where a setting names a selector or an arm that there isn't."""
+    chosen = {"selected_subset.selector": settings.selected_subset.selector} | {
+        f"arms.{name}.selector": differs["selector"] for name, differs in settings.arms.items() if "selector" in differs
+    }
+    faults = [
+        f"{origins.of(key)}: {key}: there is no selector {name!r}; choose one of {', '.join(SELECTORS)}"
+        for key, name in chosen.items()
+        if name not in SELECTORS
+    ]
+    known = arms(settings.arms)
+    faults += [
+        f"{origins.of('sensors.arms')}: sensors.arms: there is no arm {name!r}; {_others(known)}"
+        for name in settings.sensors.arms
+        if name not in known
+    ]
+    if faults:
+        raise SettingsError("\n".join(faults))
+
+
+def _others(known: Iterable[str]) -> str:
+    return f"known are {', '.join(known)}; others are named under `arms:` in adg.yaml"
+
+
+def kept_of_subset(store: Store, arm: str) -> Kept:
+    """What is kept for an arm's subset. Of one that was made before anything was recorded: what it was made with."""
+    recorded = store.kept.of(arm)
     if recorded is not None:
         return recorded
-    manifest = store.selection_manifest(selector)
+    manifest = store.selection_manifest(arm)
     if manifest is None:
         return {}
     return manifest["kept"] if "kept" in manifest else made_with(manifest)
@@ -99,6 +128,6 @@ def made_with(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {f"{section}.{key}": {"value": value} for section, made in sections.items() for key, value in made.items()}
 
 
-def _recorded(store: Store, selector: str | None) -> Kept:
+def _recorded(store: Store, arm: str | None) -> Kept:
     shared = store.kept.of(SHARED) or {}
-    return shared if selector is None else {**kept_of_subset(store, selector), **shared}
+    return shared if arm is None else {**kept_of_subset(store, arm), **shared}

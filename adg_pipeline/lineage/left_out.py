@@ -21,9 +21,9 @@ class LeftOut:
     shards: Mapping[str, str]
 
 
-def left_out(store: Store, selector: str) -> LeftOut | None:
-    """Of the selector's subset at hand; None where there is none."""
-    manifest = store.selection_manifest(selector)
+def left_out(store: Store, arm: str) -> LeftOut | None:
+    """Of the arm's subset at hand; None where there is none."""
+    manifest = store.selection_manifest(arm)
     if manifest is None:
         return None
     records, rejected = 0, Counter[str]()
@@ -37,7 +37,7 @@ def left_out(store: Store, selector: str) -> LeftOut | None:
     return LeftOut(records, dict(rejected.most_common()), counts["pool"], dict(by_reason), manifest["shards_left_out"])
 
 
-def in_words(found: LeftOut, store: Store, selector: str) -> Iterator[str]:
+def in_words(found: LeftOut, store: Store, arm: str) -> Iterator[str]:
     """A line for each kind of what is left out, with where to read more; none where nothing is."""
     if found.rejected:
         yield (
@@ -47,7 +47,7 @@ def in_words(found: LeftOut, store: Store, selector: str) -> Iterator[str]:
     if found.not_eligible:
         yield (
             f"{sum(found.not_eligible.values()):,} of {found.examples:,} examples left out{_because(found.not_eligible)}; "
-            f"each in {store.selection_dir(selector) / 'ranking.parquet'}, column left_out, and `adg explain ID`"
+            f"each in {store.selection_dir(arm) / 'ranking.parquet'}, column left_out, and `adg explain ID`"
         )
     if found.shards:
         yield f"{len(found.shards):,} shards left out: {', '.join(list(found.shards)[:5])}; `adg status` has why"

@@ -234,7 +234,7 @@ def selection_inputs(store: Store, shards: Sequence[str], *, references: bool = 
     return SelectionInputs(scores, instructions, recipes, left_out, losses)
 
 
-def selection_key(selector: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
+def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
     """Names a selection by all it is made from, so that the same one is not made twice."""
-    made_from = [selector, dict(bins), dict(selection), dict(inputs.scores), dict(inputs.instructions)]
+    made_from = [arm, dict(bins), dict(selection), dict(inputs.scores), dict(inputs.instructions)]
     return digest([*made_from, dict(inputs.references)] if inputs.references else made_from)

@@ -11,25 +11,25 @@ from adg_pipeline.settings.kept import spoken, to_keep, values
 from adg_pipeline.store import Store
 from adg_pipeline.store.history import StoredSubset
 from adg_pipeline.store.kept import SHARED
+from adg_pipeline.store.selections import arm_of
 
 
-def all_subsets(store: Store, selector: str | None = None) -> list[StoredSubset]:
-    """Of one selector or of all: the current one first, then the newest."""
-    folders = {path.name for kind in ("selections", "subset_history") for path in (store.root / kind).glob("[!.]*")}
-    return [one for name in sorted(folders) if selector in (None, name) for one in store.subset_history(name).all()]
+def all_subsets(store: Store, arm: str | None = None) -> list[StoredSubset]:
+    """Of one arm or of all: the current one first, then the newest."""
+    return [one for name in sorted(store.arms()) if arm in (None, name) for one in store.subset_history(name).all()]
 
 
-def find_subset(store: Store, name: str, selector: str | None = None) -> StoredSubset:
-    """The subset whose id begins so, or the current one of the selector of that name.
+def find_subset(store: Store, name: str, arm: str | None = None) -> StoredSubset:
+    """The subset whose id begins so, or the current one of the arm of that name.
 
     Raises PipelineError, with the known ids, if there is none or more than one.
     """
-    known = all_subsets(store, selector)
-    named = [one for one in known if one.current and one.selector == name]
+    known = all_subsets(store, arm)
+    named = [one for one in known if one.current and one.arm == name]
     found = named or [one for one in known if name and one.id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(f"{one.id} ({one.selector})" for one in (found or known)) or "there is none yet"
+    names = ", ".join(f"{one.id} ({one.arm})" for one in (found or known)) or "there is none yet"
     raise PipelineError(f"{'several subsets begin' if found else 'no subset begins'} with {name!r}: {names}")
 
 
@@ -76,23 +76,23 @@ def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "semantic_bins": manifest["bins"]["recipe"],
         **manifest["recipes"],
     }
-    return {"selector": manifest["selector"]} | {
+    return {"arm": arm_of(manifest)} | {
         f"{section}.{key}": value for section, made in sections.items() for key, value in made.items() if key != "id"
     }
 
 
 def restore(store: Store, subset: StoredSubset) -> None:
-    """Make a subset its selector's current one, and pin it: no sensor replaces it, the next `adg run` may.
+    """Make a subset its arm's current one, and pin it: no sensor replaces it, the next `adg run` may.
 
     The settings it was made with are kept, so that it is renewed with these. Raises StoreError where it is damaged.
     """
-    in_force = settings_in_force(store, subset.selector)
+    in_force = settings_in_force(store, subset.arm)
     said, made = spoken(in_force.configured), {**values(in_force.settings), **_settings(subset.manifest)}
-    history = store.subset_history(subset.selector)
-    with store.shard_lock("selected_subset", subset.selector):
+    history = store.subset_history(subset.arm)
+    with store.shard_lock("selected_subset", subset.arm):
         subset.require()
         store.kept.keep(SHARED, ["semantic_bins"], to_keep(made, said, "semantic_bins"))
-        store.kept.keep(subset.selector, ["selected_subset"], to_keep(made, said, "selected_subset"))
-        store.kept.pin(subset.selector, subset.id)
+        store.kept.keep(subset.arm, ["selected_subset"], to_keep(made, said, "selected_subset"))
+        store.kept.pin(subset.arm, subset.id)
         history.make_current(subset)
         history.prune(in_force.settings.selected_subset.history)

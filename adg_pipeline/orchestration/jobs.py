@@ -22,12 +22,12 @@ shards_job = dg.define_asset_job(
 selection_job = dg.define_asset_job(
     SELECTION_JOB,
     selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
-    description="Semantic bins, the subset of one selector, and the checks of what is stored.",
+    description="Semantic bins, the subset of one arm, and the checks of what is stored.",
 )
 checkpoint_job = dg.define_asset_job(
     CHECKPOINT_JOB,
     selection=dg.AssetSelection.assets("finetuned_checkpoint"),
-    description="The backbone fine-tuned on the subset of one selector.",
+    description="The backbone fine-tuned on the subset of one arm.",
 )
 
 

@@ -11,9 +11,9 @@ import dagster as dg
 # made from them, so `adg_pipeline.formats.split.shard_key` admits only letters, digits, "_" and "-".
 pool_shards = dg.DynamicPartitionsDefinition(name="pool_shards")
 
-# A selector is a way to choose a subset: `adg` is the product, the others are arms that a user compares with it. Its
+# An arm is a named way to make a subset: `adg` is the paper's, the others are what a user compares it with. Its
 # partition is made when somebody first asks for its subset: the graph would show one that nobody wants as missing.
-selectors = dg.DynamicPartitionsDefinition(name="selectors")
+arms = dg.DynamicPartitionsDefinition(name="arms")
 
 
 def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:

@@ -125,7 +125,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterator[tuple[str, str]]:
-    """Signals of an arm that these settings wouldn't give."""
+    """What an arm reads that these settings wouldn't give."""
     losses = settings.reference_losses
     for arm, config in arms.items():
         reads = SELECTORS[config.selector].reads(config)
@@ -133,6 +133,11 @@ def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterato
             yield "reference_losses.plain", f"{arm} reads log-probabilities without a template: set it to true"
         if "confident_surprise" in reads and losses.scorer(settings.generations).engine != "transformers":
             yield "reference_losses.engine", f"{arm} reads entropies, which only transformers tells: set it to that"
+        if SELECTORS[config.selector].queries and config.queries is None:
+            yield "selected_subset.queries", f"{arm} needs a pool file of examples that the subset is to help with"
+        samples, first = settings.generations.samples, config.first_answers
+        if first is not None and first > samples:
+            yield "generations.samples", f"{arm} scores the first {first} answers (first_answers), and {samples} are drawn"
 
 
 def _references(settings: Settings) -> Iterator[tuple[str, str]]:

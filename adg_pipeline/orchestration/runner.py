@@ -13,7 +13,7 @@ from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.lineage.in_force import reads_references
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
-from adg_pipeline.orchestration.partitions import contiguous_ranges, pool_shards, register, selectors
+from adg_pipeline.orchestration.partitions import arms, contiguous_ranges, pool_shards, register
 from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
     CHECKPOINT_JOB,
@@ -165,36 +165,36 @@ class Runner:
             succeeded &= self._execute(SHARDS_JOB, self.settings.run_config(assets), range_tags(first, last), chosen)
         return succeeded
 
-    def select(self, selector: str, report: RunReport) -> None:
-        """Renew the subset of a selector if its inputs or settings changed."""
-        register(self.instance, selectors, [selector])
+    def select(self, arm: str, report: RunReport) -> None:
+        """Renew the subset of an arm if its inputs or settings changed."""
+        register(self.instance, arms, [arm])
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
         shards = list(list_shards(self.store.pool_dir).shards)
         inputs = selection_inputs(self.store, shards, references=reads_references(selection))
         if not inputs.scores:
-            report.failed.append(f"selection {selector}: no shard is scored")
+            report.failed.append(f"selection {arm}: no shard is scored")
             return
-        at_hand = self.store.selection_manifest(selector) or {}
-        key = selection_key(selector, bins.recipe(), selection.recipe(), inputs)
+        at_hand = self.store.selection_manifest(arm) or {}
+        key = selection_key(arm, bins.recipe(), selection.recipe(), inputs)
         if at_hand.get("key") == key and not bins.refit:
-            self.store.require_selection(selector)
+            self.store.require_selection(arm)
             self._keep(SHARED, ["semantic_bins"])
-            self.store.remember_subset(selector, self._kept("selected_subset"))
-            self._say(f"selection {selector}: up to date")
+            self.store.remember_subset(arm, self._kept("selected_subset"))
+            self._say(f"selection {arm}: up to date")
         elif not self._execute(
-            SELECTION_JOB, self.settings.run_config(["semantic_bins", "selected_subset"]), {PARTITION_TAG: selector}
+            SELECTION_JOB, self.settings.run_config(["semantic_bins", "selected_subset"]), {PARTITION_TAG: arm}
         ):
-            report.failed.append(f"selection {selector}")
+            report.failed.append(f"selection {arm}")
             return
-        report.selected[selector] = (self.store.selection_manifest(selector) or {})["counts"]["selected"]
+        report.selected[arm] = (self.store.selection_manifest(arm) or {})["counts"]["selected"]
 
-    def train(self, selector: str, report: RunReport) -> None:
-        """Fine-tune on the subset of a selector; a checkpoint of the same subset and settings is kept."""
-        register(self.instance, selectors, [selector])
-        if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: selector}):
-            report.checkpoints[selector] = str(self.store.checkpoint_dir(selector))
+    def train(self, arm: str, report: RunReport) -> None:
+        """Fine-tune on the subset of an arm; a checkpoint of the same subset and settings is kept."""
+        register(self.instance, arms, [arm])
+        if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: arm}):
+            report.checkpoints[arm] = str(self.store.checkpoint_dir(arm))
         else:
-            report.failed.append(f"checkpoint {selector}")
+            report.failed.append(f"checkpoint {arm}")
 
     def _keep(self, scope: str, sections: Sequence[str]) -> None:
         """Something was made with these settings, so they hold until adg.yaml or a flag says otherwise."""

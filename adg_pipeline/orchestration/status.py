@@ -6,12 +6,13 @@ from typing import Any
 
 import dagster as dg
 
+from adg_pipeline.algorithms.arms import arms
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.in_force import settings_in_force
+from adg_pipeline.lineage.in_force import reads_references, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
 from adg_pipeline.orchestration.runs import shards_in_flight
-from adg_pipeline.orchestration.subset_status import checkpoint_row, subset_row
+from adg_pipeline.orchestration.subset_status import checkpoint_row, subset_row, unknown_arm_row
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.store import Store
 
@@ -29,15 +30,23 @@ def pool_status(
         say(f"warning: {problem}")
     running = shards_in_flight(instance)
     progress = ProgressLog(say, "looking at the pool", "shards")
-    states = shard_states(store, listing, wanted_recipes(shared.settings), look_at_tables=True, progress=progress)
-    inputs = selection_inputs(store, [shard for shard, state in states.items() if not state.damages])
     made = {path.name for kind in ("selections", "checkpoints") for path in (store.root / kind).glob("[!.]*")}
-    wanted = set(shared.settings.sensors.selectors) if states else set()
-    in_force = {selector: settings_in_force(store, selector, flags) for selector in sorted(made | wanted)}
-    checkpoints = (checkpoint_row(store, selector, of) for selector, of in in_force.items())
+    known = arms(shared.settings.arms)
+    watched = shared.settings.sensors.arms if listing.shards else []
+    in_force = {arm: settings_in_force(store, arm, flags) for arm in sorted({*watched, *(made & set(known))})}
+    reads = {arm: reads_references(of.settings.selected_subset) for arm, of in in_force.items()}
+    wanted = wanted_recipes(shared.settings, references=any(reads.values()))
+    states = shard_states(store, listing, wanted, look_at_tables=True, progress=progress)
+    whole = [shard for shard, state in states.items() if not state.damages]
+    inputs = {read: selection_inputs(store, whole, references=read) for read in {False, *reads.values()}}
+    gone = sorted(name for name in made - set(known) if store.selection_dir(name).exists())
+    checkpoints = (checkpoint_row(store, arm, of) for arm, of in in_force.items())
     return {
         "shards": [_row(state, running) for state in states.values()],
-        "subsets": [subset_row(store, selector, of, inputs) for selector, of in in_force.items()],
+        "subsets": [
+            *(subset_row(store, arm, of, inputs[reads[arm]]) for arm, of in in_force.items()),
+            *(unknown_arm_row(store, arm) for arm in gone),
+        ],
         "checkpoints": [row for row in checkpoints if row is not None],
     }
 

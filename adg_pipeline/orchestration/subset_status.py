@@ -13,29 +13,29 @@ from adg_pipeline.resources.trainer.job import MANIFEST
 from adg_pipeline.settings.sections import Section
 from adg_pipeline.store import Store
 from adg_pipeline.store.history import StoredSubset
-from adg_pipeline.store.selections import content_id
+from adg_pipeline.store.selections import arm_of, content_id
 
 
-def subset_row(store: Store, selector: str, in_force: InForce, inputs: SelectionInputs) -> dict[str, Any]:
-    """The selector's subset: name, state, size, budget, when made, what is kept, why it isn't current, the mend.
+def subset_row(store: Store, arm: str, in_force: InForce, inputs: SelectionInputs) -> dict[str, Any]:
+    """The arm's subset: name, state, size, budget, when made, what is kept, why it isn't current, the mend.
 
     state: current, stale, missing, damaged, or pinned: restored, so that only `adg run` renews it.
     """
-    row = {"selector": selector, "subset": None, "state": "missing", "examples": None, "budget": None, "made": None}
-    run = f"`{_run(selector)}`"
+    row = {"arm": arm, "subset": None, "state": "missing", "examples": None, "budget": None, "made": None}
+    run = f"`{_run(arm)}`"
     try:
-        stored = store.subset_history(selector).current()
+        stored = store.subset_history(arm).current()
     except StoreError as error:
-        mend = f"`rm -r {shlex.join(map(str, error.delete))} && {_run(selector)}`"
+        mend = f"`rm -r {shlex.join(map(str, error.delete))} && {_run(arm)}`"
         return {**row, "state": "damaged", "kept": {}, "why": str(error), "mend": mend}
     if stored is None:
         return {**row, "kept": {}, "why": "not made yet", "mend": run}
     why = "; ".join(_why_stale(stored.manifest, in_force, inputs))
-    pinned = store.is_pinned(selector)
+    pinned = store.is_pinned(arm)
     if pinned:
         why = f"restored: it stays until `adg run` is called{f'; {why}' if why else ''}"
     return {
-        "selector": selector,
+        "arm": arm,
         "subset": stored.id,
         "state": "pinned" if pinned else "stale" if why else "current",
         "examples": stored.manifest["counts"]["selected"],
@@ -53,7 +53,7 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
         "selected_subset": (made["config"], settings.selected_subset),
         "semantic_bins": (made["bins"]["recipe"], settings.semantic_bins),
     }
-    key = selection_key(made["selector"], settings.semantic_bins.recipe(), settings.selected_subset.recipe(), inputs)
+    key = selection_key(arm_of(made), settings.semantic_bins.recipe(), settings.selected_subset.recipe(), inputs)
     if key == made["key"]:
         return
     for name, (before, section) in sections.items():
@@ -65,6 +65,9 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
             "came": set(now) - set(shards),
             "went": set(shards) - set(now),
             "were scored anew": {s for s in now if s in shards and shards[s]["divergence_scores"] != now[s]},
+            "have other reference losses": {
+                s for s, loss in inputs.references.items() if s in shards and shards[s].get("reference_losses") != loss
+            },
             "were embedded anew": {
                 s for s in now if s in shards and shards[s]["instruction_embeddings"] != inputs.instructions[s]
             },
@@ -73,25 +76,44 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
     )
 
 
-def checkpoint_row(store: Store, selector: str, in_force: InForce) -> dict[str, Any] | None:
-    """The selector's checkpoint: the subset it is of, state, size, when made, why it isn't current, the mend.
+def unknown_arm_row(store: Store, arm: str) -> dict[str, Any]:
+    """The row of a subset whose arm is gone from adg.yaml: it stays, and nothing renews it."""
+    try:
+        stored = store.subset_history(arm).current()
+    except StoreError:
+        stored = None
+    return {
+        "arm": arm,
+        "subset": stored.id if stored else None,
+        "state": "stale",
+        "examples": stored.manifest["counts"]["selected"] if stored else None,
+        "budget": stored.manifest["config"]["budget"] if stored else None,
+        "made": stored.made_at if stored else None,
+        "kept": {},
+        "why": f"there is no arm {arm} any more",
+        "mend": f"name it under `arms:` in adg.yaml, or `rm -r {shlex.quote(str(store.selection_dir(arm)))}`",
+    }
+
+
+def checkpoint_row(store: Store, arm: str, in_force: InForce) -> dict[str, Any] | None:
+    """The arm's checkpoint: the subset it is of, state, size, when made, why it isn't current, the mend.
 
     state: current, stale (other settings), or of another subset than the one at hand. None where there is none.
     """
-    path = store.checkpoint_dir(selector) / MANIFEST
+    path = store.checkpoint_dir(arm) / MANIFEST
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        mend = f"`rm -r {shlex.quote(str(path.parent))} && {_run(selector)} --train`"
+        mend = f"`rm -r {shlex.quote(str(path.parent))} && {_run(arm)} --train`"
         unknown = dict.fromkeys(("subset", "examples", "made"))
-        return {"selector": selector, "state": "damaged", **unknown, "why": f"{path}: {error}", "mend": mend}
+        return {"arm": arm, "state": "damaged", **unknown, "why": f"{path}: {error}", "mend": mend}
     job = made["job"]
     selection = job["provenance"].get("selection")
     of = content_id(selection) if selection else None
     try:
-        stored = store.subset_history(selector).current()
+        stored = store.subset_history(arm).current()
     except StoreError:  # the subset's own row says so
         stored = None
     state, why = (
@@ -106,13 +128,13 @@ def checkpoint_row(store: Store, selector: str, in_force: InForce) -> dict[str, 
             f"trained on {of or 'another subset'}, at hand is {stored.id if stored else 'none'}",
         )
     return {
-        "selector": selector,
+        "arm": arm,
         "subset": of,
         "state": state,
         "examples": made["examples"],
         "made": made["finished_at"],
         "why": why,
-        "mend": f"`{_run(selector)} --train`" if why else "",
+        "mend": f"`{_run(arm)} --train`" if why else "",
     }
 
 
@@ -131,5 +153,5 @@ def _changes(name: str, made: Mapping[str, Any], section: Section) -> Iterator[s
             yield f"{name}.{key} {before.get(key)} → {now.get(key)}"
 
 
-def _run(selector: str) -> str:
-    return "adg run" if selector == "adg" else f"adg run --selector {selector}"
+def _run(arm: str) -> str:
+    return "adg run" if arm == "adg" else f"adg run --arm {arm}"

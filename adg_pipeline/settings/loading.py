@@ -7,7 +7,7 @@ the command line start from one truth.
 
 import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +31,8 @@ from adg_pipeline.settings.sections import (
 from adg_pipeline.settings.yaml_file import SettingsFile, read_settings_file
 
 DEFAULT_FILE = "adg.yaml"
-ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]  # it names folders and partitions
+# It names folders and partitions.
+ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
 class Settings(BaseModel):
@@ -50,18 +51,6 @@ class Settings(BaseModel):
     sensors: SensorConfig = SensorConfig()
     #: Named ways to make a subset: fields of `selected_subset` in which each differs.
     arms: dict[ArmName, dict[str, Any]] = {}
-
-    @model_validator(mode="after")
-    def arms_are_selections(self) -> "Settings":
-        for name, differs in self.arms.items():
-            try:
-                SelectionConfig.model_validate({**self.selected_subset.model_dump(), **differs})
-            except ValidationError as error:
-                detail = error.errors()[0]
-                raise ValueError(
-                    f"arms.{name}.{dotted(detail)}: {detail['msg']} (given: {detail['input']!r})"
-                ) from error
-        return self
 
     @model_validator(mode="after")
     def sections_fit_together(self) -> "Settings":
@@ -199,9 +188,22 @@ def _apply(values: dict[str, Any], override: str, written: str) -> None:
 
 def _validated(values: dict[str, Any], origins: Origins) -> Settings:
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(detail, origins) for detail in error.errors())) from error
+    if faults := list(_arm_faults(settings, origins)):
+        raise SettingsError("; ".join(faults))
+    return settings
+
+
+def _arm_faults(settings: Settings, origins: Origins) -> Iterator[str]:
+    """What is wrong with the settings in which an arm differs: they are those of `selected_subset`."""
+    for name, differs in settings.arms.items():
+        try:
+            SelectionConfig.model_validate({**settings.selected_subset.model_dump(), **differs})
+        except ValidationError as error:
+            for detail in error.errors():
+                yield _explain({**detail, "loc": ("arms", name, *detail["loc"])}, origins)
 
 
 def _explain(detail: Any, origins: Origins) -> str:
@@ -209,6 +211,10 @@ def _explain(detail: Any, origins: Origins) -> str:
     if not name:
         return f"{origins.all}: settings: {detail['msg'].removeprefix('Value error, ')}"
     origin = origins.of(name)
+    if detail["loc"][-1] == "[key]":
+        return (
+            f"{origin}: arms: a name has letters, digits, _ and -, a letter or digit first (given: {detail['input']!r})"
+        )
     if detail["type"] == "extra_forbidden":
         known = _fields(detail["loc"][:-1])
         return f"{origin}: {name}: unknown key; known here: {', '.join(known)}"
@@ -225,7 +231,9 @@ def dotted(detail: Any) -> str:
 
 
 def _fields(path: Sequence[Any]) -> dict[str, FieldInfo]:
-    """Fields of the section at a path; none where there is no such section."""
+    """Fields of the section at a path, or of what an arm may set; none where there is no such section."""
+    if len(path) == 2 and path[0] == "arms":
+        return dict(SelectionConfig.model_fields)
     section: Any = Settings
     for part in path:
         known = getattr(section, "model_fields", {})

@@ -361,7 +361,7 @@ class SelectionConfig(Section):
         ge=1,
         description="Examples to select. One that is set may not exceed the pool; the default may.",
     )
-    selector: str = Field(default="adg", description="How examples are chosen; `adg arms` lists the ways there are.")
+    selector: str = Field(default="adg", description="How examples are chosen; `adg arms` names each arm's.")
     weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
     rank: Literal["top", "middle", "bottom"] = Field(
         default="top", description="Which part of each bin's ranking to take."
@@ -403,7 +403,7 @@ class SelectionConfig(Section):
         default=None, ge=1, description="Longest reference output, in characters; none if not set."
     )
     history: int = Field(
-        default=10, ge=0, le=1000, description="Replaced subsets that are kept per selector (`adg subset list`)."
+        default=10, ge=0, le=1000, description="Replaced subsets that are kept per arm (`adg subset list`)."
     )
 
 
@@ -489,4 +489,4 @@ class SensorConfig(Section):
     max_shards_per_run: int = Field(
         default=8, ge=1, le=10_000, description="Shards per run: the model is opened once for all of them."
     )
-    selectors: list[str] = Field(default=["adg"], description="Selectors renewed when the scores have changed.")
+    arms: list[str] = Field(default=["adg"], description="Arms renewed when the scores have changed.")

@@ -14,7 +14,7 @@ import polars as pl
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory
-from adg_pipeline.store.selections import content_id, read_manifest, require_files
+from adg_pipeline.store.selections import arm_of, content_id, read_manifest, require_files
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class StoredSubset:
     current: bool
 
     @property
-    def selector(self) -> str:
-        return str(self.manifest["selector"])
+    def arm(self) -> str:
+        return arm_of(self.manifest)
 
     def require(self) -> None:
         """Raise StoreError, naming the file, where one isn't what was published."""
@@ -42,7 +42,7 @@ class StoredSubset:
 
 
 class SubsetHistory:
-    """The subset of one selector at hand (`current`), and those before it (folders in `directory`)."""
+    """The subset of one arm at hand (`current`), and those before it (folders in `directory`)."""
 
     def __init__(self, current: Path, directory: Path) -> None:
         self._current, self._directory = current, directory

@@ -17,13 +17,13 @@ SHARED = "*"  # what shards, bins and trainings were made with: one of each for 
 
 
 class KeptSettings:
-    """Kept settings of everything shared and of the subset of each selector, and the pinned selectors."""
+    """Kept settings of everything shared and of the subset of each arm, and the pinned arms."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def of(self, scope: str) -> Kept | None:
-        """Of a selector's subset, or of what is `SHARED`; None where nothing was ever recorded."""
+        """Of an arm's subset, or of what is `SHARED`; None where nothing was ever recorded."""
         found: Kept | None = self._read()["kept"].get(scope)
         return found
 
@@ -38,15 +38,15 @@ class KeptSettings:
         self._change(change)
 
     def pinned(self) -> Mapping[str, str]:
-        """Selectors of which a subset was restored, with that subset's name (see `Store.is_pinned`)."""
+        """Arms of which a subset was restored, with that subset's name (see `Store.is_pinned`)."""
         pinned: Mapping[str, str] = self._read()["pinned"]
         return pinned
 
-    def pin(self, selector: str, subset: str) -> None:
-        self._change(lambda record: record["pinned"].update({selector: subset}))
+    def pin(self, arm: str, subset: str) -> None:
+        self._change(lambda record: record["pinned"].update({arm: subset}))
 
-    def unpin(self, selector: str) -> None:
-        self._change(lambda record: record["pinned"].pop(selector, None))
+    def unpin(self, arm: str) -> None:
+        self._change(lambda record: record["pinned"].pop(arm, None))
 
     def _change(self, change: Callable[[dict[str, Any]], Any]) -> None:
         """Write what `change` makes of the record; nothing, not even a lock, where that is the same."""

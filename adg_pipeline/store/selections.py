@@ -35,6 +35,11 @@ def damaged(path: Path, reason: str) -> StoreError:
     )
 
 
+def arm_of(manifest: Mapping[str, Any]) -> str:
+    """Whose subset it is; arms were called selectors before."""
+    return str(manifest["arm"] if "arm" in manifest else manifest["selector"])
+
+
 def content_id(manifest: Mapping[str, Any]) -> str:
     """Name of a subset by its content: the first 12 hex digits of the SHA-256 of its ``subset.parquet``."""
     return str(manifest["files_sha256"]["subset.parquet"])[:12]

@@ -170,34 +170,39 @@ class Store(dg.ConfigurableResource):
     def bins(self) -> BinStore:
         return BinStore(self.root / "semantic_bins")
 
-    def selection_dir(self, selector: str) -> Path:
-        return self.root / "selections" / selector
+    def arms(self) -> set[str]:
+        """Arms of which a subset is stored, at hand or before."""
+        folders = (self.root / kind for kind in ("selections", "subset_history"))
+        return {path.name for folder in folders for path in folder.glob("[!.]*")}
 
-    def selection_manifest(self, selector: str) -> dict[str, Any] | None:
-        return read_manifest(self.selection_dir(selector))
+    def selection_dir(self, arm: str) -> Path:
+        return self.root / "selections" / arm
 
-    def subset_history(self, selector: str) -> SubsetHistory:
-        return SubsetHistory(self.selection_dir(selector), self.root / "subset_history" / selector)
+    def selection_manifest(self, arm: str) -> dict[str, Any] | None:
+        return read_manifest(self.selection_dir(arm))
 
-    def remember_subset(self, selector: str, kept: Kept) -> None:
+    def subset_history(self, arm: str) -> SubsetHistory:
+        return SubsetHistory(self.selection_dir(arm), self.root / "subset_history" / arm)
+
+    def remember_subset(self, arm: str, kept: Kept) -> None:
         """Somebody asked for this subset: its settings hold, no pin does."""
-        self.kept.keep(selector, ["selected_subset"], kept)
-        self.kept.unpin(selector)
+        self.kept.keep(arm, ["selected_subset"], kept)
+        self.kept.unpin(arm)
 
-    def is_pinned(self, selector: str) -> bool:
+    def is_pinned(self, arm: str) -> bool:
         """Whether the subset at hand was restored: it then stays until somebody asks for it anew."""
-        pinned = self.kept.pinned().get(selector)
-        current = self.subset_history(selector).current() if pinned else None
+        pinned = self.kept.pinned().get(arm)
+        current = self.subset_history(arm).current() if pinned else None
         return current is not None and current.id == pinned
 
     @property
     def kept(self) -> KeptSettings:
         return KeptSettings(self.root / "kept_settings.json")
 
-    def require_selection(self, selector: str) -> None:
+    def require_selection(self, arm: str) -> None:
         """Raise StoreError, naming the file, unless the stored subset is what was published."""
-        manifest = self.selection_manifest(selector) or {}
-        require_files(self.selection_dir(selector), manifest.get("files_sha256", {}))
+        manifest = self.selection_manifest(arm) or {}
+        require_files(self.selection_dir(arm), manifest.get("files_sha256", {}))
 
     @contextmanager
     def damage_named(self, assets: Sequence[str], shards: Sequence[str]) -> Iterator[None]:
@@ -208,8 +213,8 @@ class Store(dg.ConfigurableResource):
             tables.check([self.table_path(asset, shard) for asset in assets for shard in shards])
             raise
 
-    def checkpoint_dir(self, selector: str) -> Path:
-        return self.root / "checkpoints" / selector
+    def checkpoint_dir(self, arm: str) -> Path:
+        return self.root / "checkpoints" / arm
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adg_pipeline.algorithms.arms import BUILT_IN
 from adg_pipeline.algorithms.divergence import adg_score
 from adg_pipeline.algorithms.quotas import largest_remainder
 from adg_pipeline.algorithms.selection import Rank, rank_table, select
-from adg_pipeline.algorithms.selectors import SELECTORS, selector
+from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.settings.sections import SelectionConfig
 
 # Few bins and few distinct scores: ties everywhere.
@@ -127,37 +128,22 @@ def candidates(count: int) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("name", list(SELECTORS))
 @pytest.mark.parametrize("quota", ["largest_remainder", "released"])
-def test_every_selector_is_blind_to_the_order_of_rows(name: str, quota: str) -> None:
-    config = SelectionConfig(budget=30, quota=quota)  # type: ignore[arg-type]
+def test_adg_takes_the_highest_scores_of_each_bin(quota: Literal["largest_remainder", "released"]) -> None:
     frame = candidates(200)
-    table = selector(name)(frame, config)
-    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=1)
-    assert table["example_id"].to_list() == frame["example_id"].to_list()
-    assert selector(name)(shuffled, config).sort("example_id").equals(table)
-
-
-def test_adg_takes_the_highest_scores_of_each_bin() -> None:
-    frame = candidates(200)
-    table = SELECTORS["adg"](frame, SelectionConfig(budget=30))
-    expected = select(
-        frame["example_id"], adg_score(frame["dispersion"], frame["anisotropy"]), frame["bin"].to_numpy(), 30
-    )
+    table = SELECTORS["adg"].choose(Candidates(frame), SelectionConfig(budget=30, quota=quota))
+    scores = adg_score(frame["dispersion"], frame["anisotropy"])
+    expected = select(frame["example_id"], scores, frame["bin"].to_numpy(), 30, quota=quota)
     assert table.filter("selected").sort("position")["example_id"].to_list() == expected.tolist()
 
 
 def test_random_selection_changes_with_the_seed_and_little_as_the_pool_grows() -> None:
     def chosen(count: int, seed: int) -> set[str]:
-        table = SELECTORS["random"](candidates(count), SelectionConfig(budget=50, seed=seed))
+        config = BUILT_IN["random"].config(SelectionConfig(budget=50, seed=seed))
+        table = SELECTORS["random"].choose(Candidates(candidates(count)), config)
         assert table["bin_rank"].null_count() == count
         return set(table.filter("selected")["example_id"])
 
     assert len(chosen(500, 1)) == 50
     assert chosen(500, 1) != chosen(500, 2)
     assert len(chosen(500, 1) & chosen(550, 1)) >= 40
-
-
-def test_an_unknown_selector_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="choose one of adg, random"):
-        selector("best")

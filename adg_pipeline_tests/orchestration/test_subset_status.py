@@ -34,7 +34,7 @@ def publish(store: Store, in_force: InForce, *ids: str) -> dict[str, Any]:
         for one in ids
     ]
     manifest: dict[str, Any] = {
-        "selector": "adg",
+        "arm": "adg",
         "key": selection_key("adg", settings.semantic_bins.recipe(), settings.selected_subset.recipe(), INPUTS),
         "config": settings.selected_subset.model_dump(mode="json"),
         "kept": {},

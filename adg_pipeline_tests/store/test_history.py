@@ -25,7 +25,7 @@ def publish(store: Store, *ids: str, made_at: str) -> str:
     def fill(folder: Path) -> None:
         pl.DataFrame({"example_id": list(ids)}).write_parquet(folder / "subset.parquet")
         sums = {"subset.parquet": hashlib.sha256((folder / "subset.parquet").read_bytes()).hexdigest()}
-        write_manifest(folder, {"selector": "adg", "made_at": made_at, "files_sha256": sums})
+        write_manifest(folder, {"arm": "adg", "made_at": made_at, "files_sha256": sums})
 
     history.keep_current()
     publish_directory(store.selection_dir("adg"), fill)

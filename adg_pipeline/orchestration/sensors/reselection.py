@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.algorithms.arms import arms as known_arms
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.in_force import reads_references, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
+from adg_pipeline.orchestration.partitions import arms as arm_partitions
 from adg_pipeline.orchestration.partitions import register
-from adg_pipeline.orchestration.partitions import selectors as selector_partitions
 from adg_pipeline.orchestration.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
 from adg_pipeline.store import Store
 
 
 @dataclass(frozen=True)
 class ReselectionDecision:
-    """Either a reason to wait, or the keys of the inputs to select from (selector → key)."""
+    """Either a reason to wait, or the keys of the inputs to select from (arm → key)."""
 
     wait: str = ""
     requests: Mapping[str, str] | None = None
@@ -45,8 +45,8 @@ def decide_reselection(
     Runs over shards that are up to date (a backfill that was started for others, say) don't hold it up: they'll change
     nothing.
 
-    wanted: selector → key of the selection that inputs and settings ask for. at_hand: selector → key of the subset that
-    is stored, None where there is none. pinned: selectors whose subset somebody restored: it stays until `adg run`.
+    wanted: arm → key of the selection that inputs and settings ask for. at_hand: arm → key of the subset that
+    is stored, None where there is none. pinned: arms whose subset somebody restored: it stays until `adg run`.
     """
     if not states:
         return ReselectionDecision("the pool is empty")
@@ -62,11 +62,11 @@ def decide_reselection(
         return ReselectionDecision("no shard is scored")
     if inputs.mixed:
         return ReselectionDecision(f"{inputs.mixed}; bring them in line with `adg run` or a backfill")
-    due = {selector: key for selector, key in wanted.items() if at_hand.get(selector) != key}
-    stay = sorted(selector for selector in due if selector in pinned)
+    due = {arm: key for arm, key in wanted.items() if at_hand.get(arm) != key}
+    stay = sorted(arm for arm in due if arm in pinned)
     if stay == sorted(due) != []:
         return ReselectionDecision(f"restored, so kept until `adg run` is called: the subset of {', '.join(stay)}")
-    requests = {selector: key for selector, key in due.items() if selector not in pinned}
+    requests = {arm: key for arm, key in due.items() if arm not in pinned}
     return ReselectionDecision(requests=requests) if requests else ReselectionDecision("every subset is up to date")
 
 
@@ -81,35 +81,32 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
     def reselection_sensor(context: dg.SensorEvaluationContext, store: Store) -> dg.SensorResult | dg.SkipReason:
         try:
             settings = settings_in_force(store).settings
-            selectors = settings.sensors.selectors
-            wanted = {selector: settings_in_force(store, selector).settings for selector in selectors}
+            arms = settings.sensors.arms
+            wanted = {arm: settings_in_force(store, arm).settings for arm in arms}
             listing = list_shards(store.pool_dir)
             reads = {arm: reads_references(of.selected_subset) for arm, of in wanted.items()}
             states = shard_states(store, listing, wanted_recipes(settings, references=any(reads.values())))
-            inputs = selection_inputs(store, list(listing.shards))
-            with_references = (
-                selection_inputs(store, list(listing.shards), references=True) if any(reads.values()) else inputs
-            )
-            of_arm = {arm: with_references if reads[arm] else inputs for arm in wanted}
+            inputs = {
+                read: selection_inputs(store, list(listing.shards), references=read)
+                for read in {False, *reads.values()}
+            }
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
         # Those at hand too: a store may be older than its instance, or come from elsewhere.
-        stored = [name for name in SELECTORS if store.selection_dir(name).exists()]
-        register(context.instance, selector_partitions, [*selectors, *stored])
-        at_hand = {selector: store.selection_manifest(selector) or {} for selector in selectors}
+        stored = [name for name in known_arms(settings.arms) if store.selection_dir(name).exists()]
+        register(context.instance, arm_partitions, [*arms, *stored])
+        at_hand = {arm: store.selection_manifest(arm) or {} for arm in arms}
         decision = decide_reselection(
             states,
-            inputs,
+            inputs[any(reads.values())],
             shards_in_flight(context.instance),
             selections_in_flight(context.instance),
             {
-                selector: selection_key(
-                    selector, of.semantic_bins.recipe(), of.selected_subset.recipe(), of_arm[selector]
-                )
-                for selector, of in wanted.items()
+                arm: selection_key(arm, of.semantic_bins.recipe(), of.selected_subset.recipe(), inputs[reads[arm]])
+                for arm, of in wanted.items()
             },
-            {selector: manifest.get("key") for selector, manifest in at_hand.items()},
-            [selector for selector in selectors if store.is_pinned(selector)],
+            {arm: manifest.get("key") for arm, manifest in at_hand.items()},
+            [arm for arm in arms if store.is_pinned(arm)],
         )
         if not decision.requests:
             return dg.SkipReason(decision.wait)
@@ -119,11 +116,11 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
                 dg.RunRequest(
                     # Dagster starts one run per key, whatever becomes of it. A subset that was made before, and then
                     # another in its place, is asked for again.
-                    run_key=f"{selector}-{key}-{at_hand[selector].get('made_at', '')}",
-                    partition_key=selector,
+                    run_key=f"{arm}-{key}-{at_hand[arm].get('made_at', '')}",
+                    partition_key=arm,
                     tags=RESELECTION_PRIORITY,
                 )
-                for selector, key in decision.requests.items()
+                for arm, key in decision.requests.items()
             ],
         )
 
