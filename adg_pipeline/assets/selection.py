@@ -153,7 +153,10 @@ def _rank(store: Store, examples: pl.DataFrame, config: SelectionConfig) -> tupl
     chosen_from = candidates(store, eligible, config)
     places = SELECTORS[config.selector].choose(chosen_from, config)
     stability = jackknife(chosen_from, eligible, config, places)
-    ranked = pl.concat([eligible, places.drop("example_id", "bin").rename({"position": "rank"})], how="horizontal")
+    # Of an arm without bins the semantic one is shown, which decided nothing.
+    bins = places["bin"].cast(pl.Int32).fill_null(eligible["bin"])
+    placed = places.drop("example_id", "bin").rename({"position": "rank"})
+    ranked = pl.concat([eligible.with_columns(bins.alias("bin")), placed], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
     whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False))
     return whole.select(RANKING), stability

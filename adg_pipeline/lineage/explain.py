@@ -44,6 +44,12 @@ def explain_example(store: Store, example_id: str, arm: str) -> dict[str, Any]:
         explanation["generation"] = answers
         explanation["generated_with"] = dict(store.required_provenance(GENERATED, shard).recipe.config)
     explanation["scores"] = _row(store, "divergence_scores", shard, example_id)
+    losses = _row(store, "reference_losses", shard, example_id)
+    if losses is not None:
+        reference, own = losses["reference_logprob"], losses["answer_logprob"]
+        gap = None if reference is None or own is None else round(reference - own, 4)
+        # What `selected_subset.reach` is compared with.
+        explanation["references"] = {**losses, "reference_less_answers": gap}
     if verdict is not None:
         explanation["selection"] = verdict
     return explanation
@@ -67,6 +73,8 @@ def _verdict(found: pl.DataFrame) -> dict[str, Any]:
     row = found.sort("selected", descending=True).row(0, named=True)
     row["shard"] = str(row["shard"])
     place = f"{row['bin_rank']} of {row['bin_size']} in bin {row['bin']}, whose quota is {row['bin_quota']}"
+    if row["bin_rank"] is None:
+        place = "one ranking of the whole pool" if row["selected"] else "others were preferred, in the whole pool"
     if row["selected"]:
         verdict = f"selected, number {row['rank']} of the subset: {place}"
     elif row["left_out"]:

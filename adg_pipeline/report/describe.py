@@ -113,13 +113,32 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         "shards": len(manifest["shards"]),
         **_counts("shards_left_out", manifest["shards_left_out"]),
         "quadrants": plots.quadrants(dispersion, anisotropy, chosen, "Dispersion and anisotropy, selected marked"),
-        "score_histogram": plots.score_histogram(
-            adg_score(dispersion, anisotropy, weight), f"Scores, λ = {weight}", chosen
-        ),
+        "score_histogram": _own_scores(manifest["config"], ranking, scored, weight),
+        **_stability(manifest.get("stability", {})),
         "quotas": plots.quota_bars(per_bin["len"].to_list(), per_bin["selected"].to_list(), "Selected per bin"),
         "sample": sample_table(sample),
         **_counts("selected_by_source", counts["selected_by_source"]),
         "subset": content_id(manifest),
+    }
+
+
+def _own_scores(config: Mapping[str, Any], ranking: pl.DataFrame, scored: pl.DataFrame, weight: float) -> Any:
+    """Histogram of what the arm ranks by: the paper's score of all that have one, or its own of those it could take."""
+    if config.get("selector", "adg") == "adg" and not config.get("length_control") and not config.get("first_answers"):
+        scores = adg_score(scored["dispersion"], scored["anisotropy"], weight)
+        return plots.score_histogram(scores, f"Scores, λ = {weight}", scored["selected"].to_numpy())
+    own = ranking.drop_nulls("score")
+    title = f"Scores of the selector {config['selector']}"
+    return plots.score_histogram(own["score"].to_numpy(), title, own["selected"].to_numpy())
+
+
+def _stability(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the subset stays when one of the K answers is left out; nothing where that isn't known."""
+    if not found:
+        return {}
+    return {
+        "stable_share": number(found["mean"]),
+        "jackknife_jaccard": dg.MetadataValue.json(found["jackknife_jaccard"]),
     }
 
 

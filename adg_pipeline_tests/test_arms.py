@@ -1,0 +1,125 @@
+"""Every arm on a pool of its own: the same subset whatever the shards, the order and the batches; its settings; its name."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from adg_pipeline.algorithms.arms import BUILT_IN
+from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.assets.candidates import candidates, scored_examples
+from adg_pipeline.definitions import build_defs
+from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.states import selection_inputs
+from adg_pipeline.orchestration.runs import PARTITION_TAG
+from adg_pipeline.settings.sections import SelectionConfig
+from adg_pipeline_tests.faults.conftest import NoCapture
+from adg_pipeline_tests.workbench import Workbench, records
+
+ROWS, BUDGET = 26, 9
+WITHOUT_QUERIES = [name for name, arm in BUILT_IN.items() if not arm.chooses.queries]
+
+
+def own_bench(folder: Any, **batches: int) -> Workbench:
+    capture: Any = NoCapture()
+    bench = Workbench(folder, capture)
+    bench.settings["selected_subset"] = {"budget": BUDGET}
+    bench.settings["embeddings"] = {"embedder": "hidden_state"}
+    bench.settings["reference_losses"] = {"plain": True}
+    for section, size in batches.items():
+        bench.settings[section]["batch_size"] = size
+    bench.write_settings()
+    return bench
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """One shard, in the order of the world."""
+    bench = own_bench(tmp_path_factory.mktemp("whole"))
+    bench.add("a", records(ROWS))
+    made = bench.adg("run", "--arm", "superfiltering")
+    assert made.code == 0, made.err
+    return bench
+
+
+@pytest.fixture(scope="module")
+def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """The same examples backwards in shards of two sizes, answered, embedded and scored in other batches."""
+    bench = own_bench(tmp_path_factory.mktemp("pieces"), generations=5, embeddings=3, reference_losses=7)
+    backwards = records(ROWS)[::-1]
+    bench.add("b", backwards[:17])
+    bench.add("a", backwards[17:])
+    made = bench.adg("run", "--arm", "superfiltering")
+    assert made.code == 0, made.err
+    return bench
+
+
+def table(bench: Workbench, arm: str) -> pl.DataFrame:
+    """What the arm chooses of what is stored."""
+    config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET))
+    inputs = selection_inputs(bench.store, list(list_shards(bench.store.pool_dir).shards), references=True)
+    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config)
+    return SELECTORS[config.selector].choose(chosen_from, config)
+
+
+@pytest.mark.parametrize("arm", WITHOUT_QUERIES)
+def test_the_subset_is_the_same_whatever_the_shards_order_and_batches(
+    whole: Workbench, in_pieces: Workbench, arm: str
+) -> None:
+    one, other = table(whole, arm), table(in_pieces, arm)
+    assert one["selected"].any()
+    assert one.equals(other)
+
+
+@pytest.fixture
+def own(
+    whole: Workbench, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Workbench:
+    shutil.copytree(whole.folder, tmp_path / "copy")
+    bench = Workbench(tmp_path / "copy", capfd, settings={key: dict(value) for key, value in whole.settings.items()})
+    for name, value in bench.environment().items():
+        monkeypatch.setenv(name, value)
+    return bench
+
+
+def test_arms_of_one_run_have_budgets_of_their_own_and_one_that_is_gone_keeps_its_subset(own: Workbench) -> None:
+    own.settings["arms"] = {"small": {"selector": "ifd", "bins": "none", "budget": 4}}
+    own.write_settings()
+    made = own.adg("run", "--arm", "small", "--arm", "random", "--json")
+    assert made.json["selected"] == {"small": 4, "random": BUDGET}
+    assert made.json["shards_computed"] == []
+    manifest = own.store.selection_manifest("random")
+    assert manifest is not None
+    assert (manifest["arm"], manifest["config"]["selector"]) == ("random", "random")
+
+    status = own.adg("status", "--json").json
+    states = {row["arm"]: row["state"] for row in status["subsets"]}
+    assert states == {"adg": "missing", "random": "current", "small": "current", "superfiltering": "current"}
+    assert status["shards"][0]["reference_losses"] == ROWS
+
+    best = own.subset("small")[0]
+    explained = own.adg("explain", best, "--arm", "small", "--json").json
+    assert explained["selection"]["arm"] == "small"
+    assert explained["selection"]["verdict"] == "selected, number 1 of the subset: one ranking of the whole pool"
+    assert explained["references"]["reference_logprob"] < 0
+
+    del own.settings["arms"]
+    own.write_settings()
+    gone = {row["arm"]: row for row in own.adg("status", "--json").json["subsets"]}["small"]
+    assert (gone["state"], gone["why"], gone["examples"]) == ("stale", "there is no arm small any more", 4)
+    assert own.adg("explain", best, "--arm", "small").code == 0
+    assert "there is no arm small; known are adg," in own.adg("run", "--arm", "small").err
+
+
+def test_a_partition_of_no_arm_fails_at_once_and_says_what_there_is(own: Workbench) -> None:
+    job = build_defs(resource_overrides={"store": own.store}).resolve_job_def("selection")
+    with own.instance() as instance:
+        instance.add_dynamic_partitions("arms", ["best"])
+        result = job.execute_in_process(instance=instance, tags={PARTITION_TAG: "best"}, raise_on_error=False)
+    assert not result.success
+    told = result.failure_data_for_node("selected_subset")
+    assert told is not None
+    assert told.user_failure_data is not None
+    assert "there is no arm 'best': known are adg" in str(told.user_failure_data.description)
