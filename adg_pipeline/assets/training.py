@@ -27,7 +27,7 @@ published as safetensors with the tokenizer and a manifest that leads back to th
 
 ```
 adg run --train                      # on the subset of adg
-adg run --train --arm random    # on the one to compare with
+adg run --train --arm random         # on the one to compare with
 adg run --train --set finetuned_checkpoint.method=lora
 ```
 

@@ -60,13 +60,13 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
         tuned: dict[str, list[SkillAccuracy]] = {"ADG": [], "random": []}
         for seed in SEEDS:
             seeded = Runner(store, _with_seed(settings, seed), instance, say, configured=settings)
-            for name, selector in (("ADG", ADG), ("random", RANDOM)):
+            for name, arm in (("ADG", ADG), ("random", RANDOM)):
                 say(f"seed {seed}: {name}")
-                if selector == RANDOM:
+                if arm == RANDOM:
                     seeded.select(RANDOM, first)
-                seeded.train(selector, first)
+                seeded.train(arm, first)
                 _stop_on_failure(first)
-                tuned[name].append(accuracy(store.checkpoint_dir(selector)))
+                tuned[name].append(accuracy(store.checkpoint_dir(arm)))
         report = DemoReport(
             pool=count(_sources(store)),
             selected={

@@ -137,7 +137,10 @@ def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterato
             yield "selected_subset.queries", f"{arm} needs a pool file of examples that the subset is to help with"
         samples, first = settings.generations.samples, config.first_answers
         if first is not None and first > samples:
-            yield "generations.samples", f"{arm} scores the first {first} answers (first_answers), and {samples} are drawn"
+            yield (
+                "generations.samples",
+                f"{arm} scores the first {first} answers (first_answers), and {samples} are drawn",
+            )
 
 
 def _references(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from adg_pipeline.report.tables import SAMPLE_ROWS, number, sample_table
 from adg_pipeline.settings.kept import in_words
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance
-from adg_pipeline.store.selections import content_id
+from adg_pipeline.store.selections import arm_of, content_id
 
 if TYPE_CHECKING:
     from adg_pipeline.resources.trainer import TrainingResult
@@ -113,7 +113,7 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         "shards": len(manifest["shards"]),
         **_counts("shards_left_out", manifest["shards_left_out"]),
         "quadrants": plots.quadrants(dispersion, anisotropy, chosen, "Dispersion and anisotropy, selected marked"),
-        "score_histogram": _own_scores(manifest["config"], ranking, scored, weight),
+        "score_histogram": _own_scores(manifest, ranking, scored, weight),
         **_stability(manifest.get("stability", {})),
         "quotas": plots.quota_bars(per_bin["len"].to_list(), per_bin["selected"].to_list(), "Selected per bin"),
         "sample": sample_table(sample),
@@ -122,14 +122,14 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
     }
 
 
-def _own_scores(config: Mapping[str, Any], ranking: pl.DataFrame, scored: pl.DataFrame, weight: float) -> Any:
+def _own_scores(manifest: Mapping[str, Any], ranking: pl.DataFrame, scored: pl.DataFrame, weight: float) -> Any:
     """Histogram of what the arm ranks by: the paper's score of all that have one, or its own of those it could take."""
+    config = manifest["config"]
     if config.get("selector", "adg") == "adg" and not config.get("length_control") and not config.get("first_answers"):
         scores = adg_score(scored["dispersion"], scored["anisotropy"], weight)
         return plots.score_histogram(scores, f"Scores, λ = {weight}", scored["selected"].to_numpy())
     own = ranking.drop_nulls("score")
-    title = f"Scores of the selector {config['selector']}"
-    return plots.score_histogram(own["score"].to_numpy(), title, own["selected"].to_numpy())
+    return plots.score_histogram(own["score"].to_numpy(), f"Scores of {arm_of(manifest)}", own["selected"].to_numpy())
 
 
 def _stability(found: Mapping[str, Any]) -> dict[str, Any]:

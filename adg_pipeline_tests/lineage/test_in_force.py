@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adg_pipeline.errors import SettingsError
-from adg_pipeline.lineage.in_force import arm_faults, settings_in_force
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.store import Store
 
 
@@ -86,18 +86,3 @@ def test_an_arm_that_there_is_not_is_refused_with_those_that_there_are(store: St
         SettingsError, match=r"there is no arm 'other': known are adg, .*, mine; others are named under"
     ):
         settings_in_force(store, "other")
-
-
-@pytest.mark.parametrize(
-    ("arm", "fault"),
-    [
-        ("dsir", "default: selected_subset.queries: dsir needs a pool file of what the subset is to help with"),
-        ("superfiltering", "default: reference_losses.plain: superfiltering reads what it adds; set it to true"),
-        ("first", "adg.yaml, line 1 (arms.first.first_answers): selected_subset.first_answers: there are 5 answers (gen"),
-    ],
-)  # fmt: skip
-def test_what_an_arm_lacks_is_told_before_anything_is_computed(store: Store, arm: str, fault: str) -> None:
-    configure("arms: {first: {first_answers: 9}}\n")
-    in_force = settings_in_force(store, arm)
-    assert [told[: len(fault)] for told in arm_faults(in_force.settings, in_force.origins)] == [fault]
-    assert arm_faults(settings_in_force(store, "adg").settings, in_force.origins) == []

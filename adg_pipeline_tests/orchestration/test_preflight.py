@@ -32,7 +32,7 @@ def refusal(bench: Workbench, *settings: str, train: bool = False, arms: Sequenc
     """The faults that `adg run` refuses with, a line each."""
     bench.add("a", records(2))
     overrides = [word for setting in settings for word in ("--set", setting)]
-    asked = [word for arm in arms for word in ("--selector", arm)]
+    asked = [word for arm in arms for word in ("--arm", arm)]
     failed = bench.adg("run", *overrides, *asked, *(["--train"] if train else []))
     assert failed.code == 2, failed.err
     assert not (bench.folder / "dagster").exists()
@@ -134,6 +134,16 @@ def test_an_arm_whose_signals_the_settings_would_not_give_is_refused(bench: Work
     assert [fault.split(": ", 1)[1] for fault in faults] == [
         "reference_losses.plain: superfiltering reads log-probabilities without a template: set it to true",
         "reference_losses.engine: upd reads entropies, which only transformers tells: set it to that",
+    ]
+
+
+def test_an_arm_that_lacks_queries_or_answers_is_refused(bench: Workbench, machine: Machine) -> None:
+    bench.settings["arms"] = {"nine": {"first_answers": 9}}
+    bench.write_settings()
+    faults = refusal(bench, arms=["dsir", "nine"])
+    assert [fault.split(": ", 1)[1] for fault in faults] == [
+        "selected_subset.queries: dsir needs a pool file of examples that the subset is to help with",
+        "generations.samples: nine scores the first 9 answers (first_answers), and 5 are drawn",
     ]
 
 
