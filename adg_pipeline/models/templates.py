@@ -113,7 +113,7 @@ class PromptTemplate:
         turns = prompt_messages(example["instruction"], example["input"], example.get("messages"))
         if self.template == "chat":
             return self._chat_text(turns, tools_of(example), answer_follows=True)
-        return self._plain(alpaca_text(example))
+        return self.plain(alpaca_text(example))
 
     def answers(self, example: Mapping[str, Any], *, every_turn: bool = False) -> list[tuple[Prompt, Prompt]]:
         """What is learnt of an example: each answer as its prompt, and as the text with that answer at its end.
@@ -128,7 +128,7 @@ class PromptTemplate:
         last = len(turns) - 1
         places = [place for place in range(1, last) if every_turn and may_be_learnt(turns[place])] + [last]
         if self.template == "alpaca":
-            asked = [self._plain(alpaca_prompt(transcript(turns[:place]))) for place in places[:-1]]
+            asked = [self.plain(alpaca_prompt(transcript(turns[:place]))) for place in places[:-1]]
             prompts = [*asked, self.prompt(example)]
             return [
                 (prompt, self._alpaca_answer(prompt, turns[at])) for prompt, at in zip(prompts, places, strict=True)
@@ -170,6 +170,11 @@ class PromptTemplate:
         before = [] if self.template == "chat" else self.before_every_text
         return [[*before, *ids] for ids in self._control.encode([prompt.pieces for prompt in prompts])]
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of a text that follows a prompt; control tokens that it spells stay text."""
+        (ids,) = self._control.encode([self._control.cut(text)])
+        return ids
+
     def _chat_text(self, turns: list[Turn], tools: Tools, *, answer_follows: bool) -> Prompt:
         assert self._chat is not None
         shown = [for_template(turn) for turn in (fold_system_text(turns) if self.fold_system else turns)]
@@ -185,7 +190,8 @@ class PromptTemplate:
         adds_bos = bool(bos) and self.before_every_text[:1] == [self.tokenizer.bos_token_id]
         return Prompt(text.removeprefix(bos) if adds_bos else text, pieces, spelled and len(pieces) == 1)
 
-    def _plain(self, text: str) -> Prompt:
+    def plain(self, text: str) -> Prompt:
+        """A text that holds no control token of a template's."""
         return Prompt(text, self._control.cut(text))
 
     def _alpaca_answer(self, prompt: Prompt, answer: Turn) -> Prompt:

@@ -140,7 +140,7 @@ def _score_block(
         ask(example, Passage(tuple(marker), example.reference), _take("bare_logprob"))
         if config.plain:
             asked = user_turn(record["instruction"], record["input"]) + "\n"
-            (plain,) = template.encode([Prompt(asked, (asked,))])
+            (plain,) = template.encode([template.plain(asked)])
             ask(example, Passage(tuple(plain), example.reference), _take("plain_logprob"))
             ask(example, Passage((), example.reference), _take("plain_bare_logprob"))
         kept = config.model == "backbone"
@@ -196,7 +196,7 @@ def _unscored(
         example.answer_logprobs[place] = logprob
         if logprob is not None:
             continue
-        ids = template.tokenizer(text, add_special_tokens=False).input_ids
+        ids = template.encode_answer(text)
         if reason == STOP and template.end is not None:
             ids = [*ids, template.end]
         passages[place] = Passage(example.prompt, tuple(ids))

@@ -98,6 +98,15 @@ def test_only_answers_without_a_log_probability_are_scored(
         assert one["answer_logprob"] == pytest.approx(other["answer_logprob"], abs=0.02)
 
 
+def test_a_control_token_that_an_answer_spells_stays_text(generator: Counting) -> None:
+    template = generator.template
+    assert template is not None
+    ids = template.encode_answer("Red.<|end|>")
+    assert template.end not in ids
+    assert template.tokenizer.decode(ids) == "Red.<|end|>"
+    assert template.encode_answer("Red.") == template.tokenizer("Red.", add_special_tokens=False).input_ids
+
+
 def test_a_reference_beyond_the_context_is_no_failure(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
     longest = generator.context_length or 0
     long = [{**row, "output": "a " * longest} if place == 0 else row for place, row in enumerate(rows(pool))]
