@@ -167,7 +167,6 @@ def test_the_same_example_in_two_shards_counts_once_and_a_clash_of_ids_is_named(
         (["run", "--set", "selected_subset.weight=3"], "less than or equal to 1"),
         (["run", "--set", "selected_subset.bugdet=3"], "unknown key"),
         (["run", "--arm", "nosuch"], "there is no arm nosuch; known are adg, adg_grounded"),
-        (["run", "--set", "generations.backbone=/no/such/model"], "generations.backbone: backbone '/no/such/model'"),
         (["pool", "add", "missing.json"], "missing.json"),
         (["export", "--format", "csv", "--out", "x"], "csv"),
     ],
