@@ -38,7 +38,9 @@ class Started:
         self.notes = folder / "notes"
         command = [sys.executable, "-c", SERVE, sys.executable, "-c", code, str(self.notes)]
         script = f'{before} "$@" & echo $!; wait $!'
-        self.shell = subprocess.Popen(["sh", "-c", script, "sh", *command], stdout=subprocess.PIPE, cwd=folder)
+        self.shell = subprocess.Popen(
+            ["sh", "-c", script, "sh", *command], stdout=subprocess.PIPE, cwd=folder, preexec_fn=_hear_hang_ups
+        )
         assert self.shell.stdout is not None
         self.service = psutil.Process(int(self.shell.stdout.readline()))
 
@@ -47,6 +49,11 @@ class Started:
         family = self.service.children(recursive=True)
         assert len(family) == 4
         return [self.service, *family]
+
+
+def _hear_hang_ups() -> None:
+    """These tests may themselves run under nohup, which every child would inherit."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_until(seen: Callable[[], object]) -> None:
