@@ -18,7 +18,7 @@ def paid(bench: Workbench) -> Counter[str]:
 
 
 def states(bench: Workbench) -> dict[str, str]:
-    return {row["shard"]: row["state"] for row in bench.adg("status", "--json").json}
+    return {row["shard"]: row["state"] for row in bench.adg("status", "--json").json["shards"]}
 
 
 def run(bench: Workbench) -> None:
