@@ -55,10 +55,12 @@ def test_a_hostile_file_name_is_a_harmless_key(bench: Workbench, name: str) -> N
     assert {path.name for path in bench.folder.iterdir()} == {"data", "dagster", "adg.yaml"}, inside
 
 
-def test_the_server_binds_to_loopback_unless_told() -> None:
-    recipe = (PROJECT / "Makefile").read_text()
-    assert "dagster dev -w workspace.yaml -h 127.0.0.1" in recipe
-    assert "0.0.0.0" not in recipe + (PROJECT / "dagster.yaml").read_text()
+def test_the_ui_binds_to_loopback(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("adg_pipeline.host.services.serve", lambda command: started.extend(command) or 0)
+    assert bench.adg("dev", "--port", "3999").code == 0
+    assert started[started.index("-h") + 1] == "127.0.0.1"
+    assert "0.0.0.0" not in (PROJECT / "Makefile").read_text() + (PROJECT / "dagster.yaml").read_text()
 
 
 def test_nothing_unpickles_and_no_model_brings_code() -> None:
