@@ -125,7 +125,8 @@ class TransformersGenerator(Generator):
     def _answer(self, tokens: list[int], prompt_tokens: int, logprob: float) -> Answer:
         ended = tokens[-1] in self.end_tokens
         text = self._text(tokens[:-1] if ended else tokens)
-        return self.ended(Answer(text, STOP if ended else LENGTH, len(tokens), prompt_tokens, logprob))
+        # Rounded far above what float64 differs by with the shape of a batch.
+        return self.ended(Answer(text, STOP if ended else LENGTH, len(tokens), prompt_tokens, round(logprob, 6)))
 
     def _text(self, tokens: list[int]) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -134,7 +134,7 @@ def test_turn_ends_with_the_token_that_the_chat_template_writes(chatml_model: st
         prompt = generator.template.encode([generator.render("Name a colour.")])
         drawn = [
             tokens
-            for _, tokens in decoding.decode_batch(generator._model, prompt, [0] * 8, range(8), generator._sampling)
+            for _, tokens, _ in decoding.decode_batch(generator._model, prompt, [0] * 8, range(8), generator._sampling)
         ]
         assert end in {tokens[-1] for tokens in drawn}
         assert not any(generator.end_tokens & set(tokens[:-1]) for tokens in drawn)
@@ -254,9 +254,11 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(
     tiny_llama: str, requests_for: Requests, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A small device, played by a decoder that gives up midway through batches of more than six rows."""
-    decode: Callable[..., Iterator[tuple[int, list[int]]]] = decoding.decode_batch
+    decode: Callable[..., Iterator[tuple[int, list[int], float]]] = decoding.decode_batch
 
-    def decode_on_small_device(model: Any, prompts: Any, parents: Any, *rest: Any) -> Iterator[tuple[int, list[int]]]:
+    def decode_on_small_device(
+        model: Any, prompts: Any, parents: Any, *rest: Any
+    ) -> Iterator[tuple[int, list[int], float]]:
         for number, ended in enumerate(decode(model, prompts, parents, *rest)):
             if len(parents) > 6 and number == 2:
                 raise torch.OutOfMemoryError
