@@ -138,7 +138,7 @@ def test_turn_ends_with_the_token_that_the_chat_template_writes(chatml_model: st
         ]
         assert end in {tokens[-1] for tokens in drawn}
         assert not any(generator.end_tokens & set(tokens[:-1]) for tokens in drawn)
-        assert generator._answer([*generator.tokenizer("Blue.").input_ids, end], 1).text == "Blue."
+        assert generator._answer([*generator.tokenizer("Blue.").input_ids, end], 1, -1.0).text == "Blue."
 
 
 def test_where_the_template_names_no_other_end_a_request_keeps_its_name(chatml_model: str, tiny_llama: str) -> None:

@@ -77,7 +77,7 @@ def test_the_checkpoints_page_shows_how_much_was_left_out_and_what_ends_a_turn(
 ) -> None:
     shown = report.checkpoint(undisturbed[1].result)
     assert shown["left_out"].value == {"longer than max_length": "2 of 42 (4.8%)"}
-    assert shown["left_out_share"] == 0.0476  # 2 of 42, as people write it
+    assert shown["left_out_share"] == 0.04762  # 2 of 42, as people write it
     assert (shown["prompt_template"], shown["turn_ends"]) == ("alpaca", "</s>")
 
 
