@@ -1,5 +1,6 @@
 """Processes of a running pipeline by the part they play, and the moments at which to kill them."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -63,7 +64,8 @@ def wait_for_moment(
 
 
 def _paths(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*")} if folder.is_dir() else set()
+    # os.walk passes over a folder that goes away while it looks: published folders are swapped by a rename.
+    return {f"{path}/{name}" for path, folders, files in os.walk(folder) for name in (*folders, *files)}
 
 
 def _family(root: psutil.Process) -> list[psutil.Process]:
