@@ -15,7 +15,16 @@ from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.runs import CONFIGURED_TAG
 from adg_pipeline.settings.kept import Kept, spoken, to_keep
 from adg_pipeline.settings.launchpad import SectionType, stage_config
+from adg_pipeline.settings.sections import GenerationConfig
 from adg_pipeline.store import Store
+
+
+def generation_asked(context: dg.AssetExecutionContext, store: Store, configured: GenerationConfig) -> GenerationConfig:
+    """How answers are sampled, for a step that isn't given it: as for `asked`, what is kept holds for a sensor's run too.
+
+    configured: what the definitions were made with; the command line makes them anew with what was asked for.
+    """
+    return configured if CONFIGURED_TAG in context.run.tags else settings_in_force(store).settings.generations
 
 
 def asked(

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from adg_pipeline import report
-from adg_pipeline.assets.asked import asked
+from adg_pipeline.assets.asked import asked, generation_asked
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, reference_losses_recipe
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
@@ -46,7 +46,8 @@ def build(
     )
     def reference_losses(context: dg.AssetExecutionContext, store: Store, generators: GeneratorFactory) -> None:
         config, _ = asked(context, store, ReferenceLossConfig)
-        recipe = reference_losses_recipe(config, generation)
+        sampled = generation_asked(context, store, generation)
+        recipe = reference_losses_recipe(config, sampled)
 
         def plan(shard: str) -> ShardTask:
             made_from = {name: store.required_provenance(name, shard).content for name in ("raw_pool", "generations")}
@@ -60,7 +61,7 @@ def build(
             store.write_table(table, provenance)
             return provenance
 
-        with OpenedOnce[Generator](lambda: generators.open(config.scorer(generation))) as opened:
+        with OpenedOnce[Generator](lambda: generators.open(config.scorer(sampled))) as opened:
             materialize_shards(context, store, plan, compute, report.references)
 
     return reference_losses

@@ -87,7 +87,8 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             if not by_sensor:
                 store.remember_subset(arm, kept)
             return _result(store, arm, config)
-        with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
+        read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads else [])]
+        with store.damage_named(read, inputs.shards):
             ranking, stability = _rank(store, scored_examples(store, inputs, config), config)
             _require_subset(ranking, config)
             subset = _subset(store, ranking)

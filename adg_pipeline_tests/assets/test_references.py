@@ -15,6 +15,7 @@ from adg_pipeline.assets.candidates import candidates
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.lineage.recipes import reference_losses_recipe, wanted_recipes
 from adg_pipeline.lineage.states import selection_inputs, shard_states
 from adg_pipeline.resources.factories import GeneratorFactory
@@ -22,6 +23,7 @@ from adg_pipeline.resources.generators.base import Generator, Passage, Scored
 from adg_pipeline.settings.loading import Settings
 from adg_pipeline.settings.sections import GenerationConfig, RawPoolConfig, ReferenceLossConfig, SelectionConfig
 from adg_pipeline.store import Store
+from adg_pipeline.store.kept import SHARED
 from adg_pipeline_tests.workbench import records
 
 SHARD, EXAMPLES = "a", 4
@@ -119,6 +121,14 @@ def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
     assert shard.compute() == (0, (2 + 2) * EXAMPLES)
     changed = shard.losses["reference_logprob"] != first["reference_logprob"]
     assert changed.to_list() == [False, True, False, False]
+
+
+def test_a_kept_setting_of_the_generations_holds_for_a_run_that_is_given_none(shard: Shard) -> None:
+    shard.store.kept.keep(SHARED, ["generations"], {"generations.dtype": {"value": "float32"}})
+    shard.write(records(EXAMPLES))
+    shard.compute()
+    wanted = wanted_recipes(settings_in_force(shard.store).settings, references=True)["reference_losses"]
+    assert shard.store.required_provenance("reference_losses", SHARD).recipe == wanted
 
 
 def test_a_shard_put_aside_for_its_references_is_so_only_for_arms_that_read_them(shard: Shard) -> None:
