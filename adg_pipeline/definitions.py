@@ -52,7 +52,7 @@ def build_defs(
         ],
         executor=executor,
         loggers=LOGGERS,
-        resources={**_resources(settings), **(resource_overrides or {})},
+        resources={**_resources(), **(resource_overrides or {})},
     )
 
 
@@ -61,7 +61,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
     per_run = dg.BackfillPolicy.multi_run(max_partitions_per_run=settings.sensors.max_shards_per_run)
     return [
         pool.build(settings.raw_pool, per_run),
-        *embeddings.build(settings.embeddings, per_run),
+        *embeddings.build(settings.embeddings, settings.generations, per_run),
         generations.build(settings.generations, per_run),
         references.build(settings.reference_losses, settings.generations, per_run),
         scores.build(settings.divergence_scores, per_run),
@@ -71,13 +71,12 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
     ]
 
 
-def _resources(settings: Settings) -> dict[str, Any]:
+def _resources() -> dict[str, Any]:
     gpus = GpuLeaseResource()
-    backbone, revision = settings.generations.backbone, settings.generations.revision
     return {
         "store": Store(data_dir=default_data_dir()),
         "generators": GeneratorFactory(gpus=gpus),
-        "embedders": EmbedderFactory(gpus=gpus, backbone=backbone, revision=revision),
+        "embedders": EmbedderFactory(gpus=gpus),
         "gpus": gpus,
     }
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.prompts import user_turn
+from adg_pipeline.assets.asked import generation_asked
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, answer_embeddings_recipe, instruction_embeddings_recipe
@@ -19,7 +20,7 @@ from adg_pipeline.resources.embedders import Embedder
 from adg_pipeline.resources.embedders.shard import ShardReading
 from adg_pipeline.resources.factories import EmbedderFactory
 from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
-from adg_pipeline.settings.sections import EmbeddingConfig
+from adg_pipeline.settings.sections import EmbeddingConfig, GenerationConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance, make_provenance
 from adg_pipeline.store.vectors import vector_batch
@@ -37,7 +38,11 @@ of the semantic bins. Made by the same embedder as the answers' vectors; the ins
 """
 
 
-def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.AssetsDefinition]:
+def build(
+    defaults: EmbeddingConfig, generation: GenerationConfig, backfill: dg.BackfillPolicy
+) -> list[dg.AssetsDefinition]:
+    """generation: whose backbone is read where `model: auto` stands for it."""
+
     @dg.asset(
         description=ANSWERS_DESCRIPTION,
         deps=["generations", "raw_pool"],
@@ -55,17 +60,18 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
     )
     def answer_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
         config = stage_config(EmbeddingConfig, context)
+        sampled = generation_asked(context, store, generation)
 
         def plan(shard: str) -> ShardTask:
             answers = store.required_provenance("generations", shard)
-            recipe = answer_embeddings_recipe(config, embedders.backbone, embedders.revision, answers.recipe)
+            recipe = answer_embeddings_recipe(config, sampled.backbone, sampled.revision, answers.recipe)
             return ShardTask(shard, recipe, {"generations": answers.content})
 
         def compute(task: ShardTask) -> Provenance:
             texts = _answers(store, task.shard)
             return _embed(context, store, task, opened(), texts, config)
 
-        with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
+        with OpenedOnce[Embedder](lambda: embedders.open(config, sampled.backbone, sampled.revision)) as opened:
             materialize_shards(context, store, plan, compute, report.vectors)
 
     @dg.asset(
@@ -85,7 +91,8 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
     )
     def instruction_embeddings(context: dg.AssetExecutionContext, store: Store, embedders: EmbedderFactory) -> None:
         config = stage_config(EmbeddingConfig, context)
-        recipe = instruction_embeddings_recipe(config, embedders.backbone, embedders.revision)
+        sampled = generation_asked(context, store, generation)
+        recipe = instruction_embeddings_recipe(config, sampled.backbone, sampled.revision)
 
         def plan(shard: str) -> ShardTask:
             return ShardTask(shard, recipe, {"raw_pool": store.required_provenance("raw_pool", shard).content})
@@ -95,7 +102,7 @@ def build(defaults: EmbeddingConfig, backfill: dg.BackfillPolicy) -> list[dg.Ass
             assert isinstance(raw, pl.DataFrame)
             return _embed(context, store, task, opened(), raw, config)
 
-        with OpenedOnce[Embedder](lambda: embedders.open(config)) as opened:
+        with OpenedOnce[Embedder](lambda: embedders.open(config, sampled.backbone, sampled.revision)) as opened:
             materialize_shards(context, store, plan, compute, report.vectors)
 
     return [answer_embeddings, instruction_embeddings]

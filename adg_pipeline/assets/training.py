@@ -3,7 +3,7 @@
 import dagster as dg
 
 from adg_pipeline import report
-from adg_pipeline.assets.asked import asked
+from adg_pipeline.assets.asked import asked, generation_asked
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -56,19 +56,20 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
         context: dg.AssetExecutionContext, store: Store, gpus: GpuLeaseResource
     ) -> dg.MaterializeResult:
         config, kept = asked(context, store, TrainingConfig)
-        if not generation.backbone_is_known:
-            raise SettingsError(f"generations.backbone: {unnamed_backbone(generation)}")
+        sampled = generation_asked(context, store, generation)
+        if not sampled.backbone_is_known:
+            raise SettingsError(f"generations.backbone: {unnamed_backbone(sampled)}")
         arm = context.partition_key
         selection = store.selection_manifest(arm)
         if selection is None:
             raise PipelineError(f"there is no subset of {arm} in {store.root}: materialise selected_subset first")
         job = plan_training(
             store.selection_dir(arm) / "subset.parquet",
-            resolve_backbone(generation.backbone, generation.revision),
+            resolve_backbone(sampled.backbone, sampled.revision),
             store.checkpoint_dir(arm),
             config,
-            **config.asked_as(generation),
-            revision=generation.revision,
+            **config.asked_as(sampled),
+            revision=sampled.revision,
             provenance={"arm": arm, "subset": content_id(selection), "selection": selection},
         )
         with gpus.lease(config.processes) as devices:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-from pydantic import Field
 
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.host.signals import signals_held
@@ -33,18 +32,17 @@ class GeneratorFactory(dg.ConfigurableResource):
 
 
 class EmbedderFactory(dg.ConfigurableResource):
-    """Opens the embedder that a configuration names; the backbone is what `model: auto` of hidden_state means."""
+    """Opens the embedder that a configuration names."""
 
     gpus: dg.ResourceDependency[GpuLeaseResource]
-    backbone: str = Field(description="The backbone of the generations: a directory, a hub name, or 'embedded'.")
-    revision: str | None = Field(default=None, description="Revision of a hub backbone.")
 
     @contextmanager
-    def open(self, config: EmbeddingConfig) -> Iterator[Embedder]:
+    def open(self, config: EmbeddingConfig, backbone: str, revision: str | None = None) -> Iterator[Embedder]:
+        """backbone: that of the generations, which `model: auto` of hidden_state means."""
         with (
             self.gpus.lease(0 if config.device == "cpu" else 1),
             _no_progress_bars(),
-            open_embedder(config, self.backbone, self.revision) as embedder,
+            open_embedder(config, backbone, revision) as embedder,
         ):
             yield embedder
 
