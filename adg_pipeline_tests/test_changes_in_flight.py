@@ -12,9 +12,8 @@ import pytest
 
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.lineage.states import SHARD_ASSETS
-from adg_pipeline.orchestration.runner import Runner, RunReport
+from adg_pipeline.orchestration.runner import RunReport
 from adg_pipeline.orchestration.runs import REMOVE_SHARDS_JOB, removal_config
-from adg_pipeline.settings.loading import load_settings
 from adg_pipeline_tests.kills.outcome import assert_same, leftovers, outcome
 from adg_pipeline_tests.kills.victims import wait_for_moment
 from adg_pipeline_tests.workbench import Workbench, records
@@ -109,7 +108,7 @@ def test_files_that_come_and_go_between_two_looks_are_met_as_they_are_then(bench
 
     report = RunReport()
     with bench.instance() as instance:
-        runner = Runner(bench.store, load_settings(bench.folder / "adg.yaml"), instance, say)
+        runner = bench.runner(instance, say=say)
         runner.bring_shards_up_to_date(report)
         assert (report.failed, report.shards_left_out) == ([], {})
         assert set(report.shards_computed) == {"a-new-one", "changed", "kept"}

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from adg_pipeline.lineage.states import SHARD_ASSETS
+from adg_pipeline.orchestration.runner import RunReport
 from adg_pipeline_tests.workbench import Workbench, records
 
 
@@ -113,16 +114,12 @@ def test_scores_made_in_two_ways_are_refused_naming_the_shards(bench: Workbench)
     bench.add("a", records(12))
     assert bench.adg("run").code == 0
     bench.add("b", records(12, first=12))
-    from adg_pipeline.orchestration.runner import Runner, RunReport
-    from adg_pipeline.settings.loading import load_settings
-
-    hotter = load_settings(bench.folder / "adg.yaml", ["generations.temperature=0.7"])
     with bench.instance() as instance:
-        runner = Runner(bench.store, hotter, instance, lambda text: None)
+        runner = bench.runner(instance, "generations.temperature=0.7")
         runner.register(["a", "b"])
         assert runner.compute(["b"])
         report = RunReport()
-        runner.select("adg", report)
+        runner.select(report)
     assert report.failed == ["selection adg"]
     error = bench.why_failed()
     assert "scores were made in 2 different ways" in error

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from adg_pipeline.formats.shards import file_version, list_shards
-from adg_pipeline.orchestration.runner import Runner, RunReport
+from adg_pipeline.orchestration.runner import RunReport
 from adg_pipeline.orchestration.runs import SELECTION_JOB
 from adg_pipeline.orchestration.sensors import build_reselection_sensor
 from adg_pipeline.settings.loading import load_settings
@@ -20,7 +20,7 @@ class Watch:
     def __init__(self, bench: Workbench, instance: dg.DagsterInstance) -> None:
         self.bench, self.instance = bench, instance
         self.settings = load_settings(bench.folder / "adg.yaml")
-        self.runner = Runner(bench.store, self.settings, instance, lambda text: None)
+        self.runner = bench.runner(instance)
 
     def look(self) -> list[str] | str:
         """Run keys asked for, or why none is."""
@@ -37,7 +37,7 @@ class Watch:
 
     def select(self) -> None:
         report = RunReport()
-        self.runner.select("adg", report)
+        self.runner.select(report)
         assert not report.failed
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from adg_pipeline.cli.main import main
+from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.instance import open_instance
+from adg_pipeline.orchestration.runner import Runner
 from adg_pipeline.store import Store
 
 # Short answers and few bins, so that a run takes seconds; otherwise the defaults.
@@ -89,6 +91,14 @@ class Workbench:
     def instance(self) -> Iterator[dg.DagsterInstance]:
         with _environment(self.environment()), open_instance() as instance:
             yield instance
+
+    def runner(
+        self, instance: dg.DagsterInstance, *sets: str, arm: str = "adg", say: Callable[[str], None] = lambda text: None
+    ) -> Runner:
+        """What `adg run --arm ARM --set …` uses, without the look that it takes beforehand."""
+        with _environment(self.environment()):
+            asked = settings_in_force(self.store, arm, {one: f"--set {one}" for one in sets})
+        return Runner(self.store, asked, instance, say)
 
     def add(self, name: str, records: list[dict[str, Any]]) -> Path:
         """Put a file into the pool by a rename, as a careful user would."""

@@ -56,22 +56,19 @@ def run(
     require_ready(first.settings, first.origins, store, say, train=train, arms=selections)
     with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
         references = any(reads_references(config) for config in selections.values())
-        runners = {
-            name: Runner(store, of.settings, instance, say, in_process, of.configured, references)
-            for name, of in asked.items()
-        }
+        runners = {name: Runner(store, of, instance, say, in_process, references) for name, of in asked.items()}
         if retry:
             for shard in store.quarantine.all():
                 store.quarantine.remove(shard)
-        for name, runner in runners.items():
-            runner.require_budget(asked[name].origins)
+        for runner in runners.values():
+            runner.require_budget()
         next(iter(runners.values())).bring_shards_up_to_date(report)
         if report.failed:
             say("nothing is selected while shards wait to be mended: the subset at hand stays as it is")
         for name, runner in runners.items() if not report.failed else ():
-            runner.select(name, report)
+            runner.select(report)
             if train and name in report.selected:
-                runner.train(name, report)
+                runner.train(report)
     for shard, why in report.shards_left_out.items():
         if not any(fault in why for fault in report.failed):
             say(f"warning: shard {shard} is left out: {why}")

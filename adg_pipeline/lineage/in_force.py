@@ -20,8 +20,12 @@ DROP = "`adg run --as-configured` drops it"
 
 @dataclass(frozen=True)
 class InForce:
-    """settings: what holds. configured: what adg.yaml gives alone. kept: what differs from it since an earlier run."""
+    """settings: what holds. configured: what adg.yaml gives alone. kept: what differs from it since an earlier run.
 
+    arm: whose subset they are for; None for shards alone.
+    """
+
+    arm: str | None
     settings: Settings
     configured: Settings
     kept: Kept
@@ -59,7 +63,7 @@ def settings_in_force(
     }
     settings, origins = override(of_file, {**of_arm, **written, **flags})
     _require_known(settings, origins)
-    return InForce(settings, configured, kept, origins)
+    return InForce(arm, settings, configured, kept, origins)
 
 
 def reads_references(config: SelectionConfig) -> bool:

@@ -10,7 +10,7 @@ import dagster as dg
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.signals import signal_that_came
-from adg_pipeline.lineage.in_force import reads_references
+from adg_pipeline.lineage.in_force import InForce, reads_references
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.partitions import arms, contiguous_ranges, pool_shards, register
@@ -32,7 +32,6 @@ from adg_pipeline.orchestration.runs import (
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.settings.budget import budget_fault, count_different, is_asked_for
 from adg_pipeline.settings.kept import Kept, spoken, to_keep, values
-from adg_pipeline.settings.loading import Origins, Settings
 from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
 
@@ -52,24 +51,26 @@ class RunReport:
 
 
 class Runner:
-    """Runs stages on an instance with given settings; `say` gets progress in words.
+    """Runs stages on an instance with the settings in force for one arm; `say` gets progress in words.
 
-    configured: the settings of adg.yaml alone. What is made with others keeps them (`adg_pipeline.settings.kept`).
+    An arm's settings and its name come in one piece, so that nothing can be stored as an arm's that was made as another's.
+
+    references: whether shards get reference losses; by default where the arm reads them.
     """
 
     def __init__(
         self,
         store: Store,
-        settings: Settings,
+        asked: InForce,
         instance: dg.DagsterInstance,
         say: Say,
         in_process: bool | None = None,
-        configured: Settings | None = None,
-        references: bool = False,
+        references: bool | None = None,
     ) -> None:
-        self.store, self.settings, self.instance, self._say = store, settings, instance, say
-        self._configured = configured or settings
-        self._wanted = wanted_recipes(settings, references=references)
+        self.store, self.instance, self._say, self._asked = store, instance, say, asked
+        self.settings = settings = asked.settings
+        reads = reads_references(settings.selected_subset)
+        self._wanted = wanted_recipes(settings, references=reads if references is None else references)
         # vLLM gives its GPU memory back for certain only when its process ends.
         self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
 
@@ -123,12 +124,12 @@ class Runner:
         if not self._execute(REMOVE_SHARDS_JOB, removal_config(removed), {}):
             report.failed.append("removing shards whose file is gone")
 
-    def require_budget(self, origins: Origins) -> None:
+    def require_budget(self) -> None:
         """Refuse a budget that the pool can't meet before any answer is sampled. The pool is read for it, if need be.
 
         Raises SettingsError. Where a file can't be read for other reasons, those are told first, by the stages.
         """
-        config = self.settings.selected_subset
+        config, origins = self.settings.selected_subset, self._asked.origins
         if not is_asked_for(config, explicit=origins.given("selected_subset.budget")):
             return
         states = self.states()
@@ -165,8 +166,16 @@ class Runner:
             succeeded &= self._execute(SHARDS_JOB, self.settings.run_config(assets), range_tags(first, last), chosen)
         return succeeded
 
-    def select(self, arm: str, report: RunReport) -> None:
-        """Renew the subset of an arm if its inputs or settings changed."""
+    @property
+    def arm(self) -> str:
+        """Raises ValueError where it runs shards alone."""
+        if self._asked.arm is None:
+            raise ValueError("these settings are in force for shards, not for an arm")
+        return self._asked.arm
+
+    def select(self, report: RunReport) -> None:
+        """Renew the subset of the arm if its inputs or settings changed."""
+        arm = self.arm
         register(self.instance, arms, [arm])
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
         shards = list(list_shards(self.store.pool_dir).shards)
@@ -188,8 +197,9 @@ class Runner:
             return
         report.selected[arm] = (self.store.selection_manifest(arm) or {})["counts"]["selected"]
 
-    def train(self, arm: str, report: RunReport) -> None:
-        """Fine-tune on the subset of an arm; a checkpoint of the same subset and settings is kept."""
+    def train(self, report: RunReport) -> None:
+        """Fine-tune on the subset of the arm; a checkpoint of the same subset and settings is kept."""
+        arm = self.arm
         register(self.instance, arms, [arm])
         if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: arm}):
             report.checkpoints[arm] = str(self.store.checkpoint_dir(arm))
@@ -202,7 +212,7 @@ class Runner:
         self.store.kept.keep(scope, sections, {key: one for of_section in kept for key, one in of_section.items()})
 
     def _kept(self, section: str) -> Kept:
-        return to_keep(values(self.settings), spoken(self._configured), section)
+        return to_keep(values(self.settings), spoken(self._asked.configured), section)
 
     def _announce(self, states: Mapping[str, ShardState], todo: Collection[str]) -> None:
         """Say what will be computed and why before it costs anything."""
@@ -240,7 +250,7 @@ class Runner:
             "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
-        tags = {**tags, **configured_tag(self._configured), PROCESS_TAG: str(os.getpid())}
+        tags = {**tags, **configured_tag(self._asked.configured), PROCESS_TAG: str(os.getpid())}
         run_config = {**run_config, "loggers": {"progress": {"config": {}}}}
         try:
             with dg.execute_job(

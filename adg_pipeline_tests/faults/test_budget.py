@@ -1,7 +1,6 @@
 """Budgets that a pool can just meet, can't meet, or could meet until the filters spoke."""
 
-from adg_pipeline.orchestration.runner import Runner, RunReport
-from adg_pipeline.settings.loading import load_settings
+from adg_pipeline.orchestration.runner import RunReport
 from adg_pipeline_tests.workbench import Workbench, records
 
 
@@ -40,10 +39,9 @@ def test_a_selection_that_a_sensor_asks_for_fails_with_the_reason(bench: Workben
     bench.add("a", records(14))
     assert bench.adg("run").code == 0
     subset = bench.subset()
-    settings = load_settings(bench.folder / "adg.yaml", ["selected_subset.budget=15"])
     report = RunReport()
     with bench.instance() as instance:
-        Runner(bench.store, settings, instance, lambda text: None).select("adg", report)
+        bench.runner(instance, "selected_subset.budget=15").select(report)
     assert report.failed == ["selection adg"]
     error = bench.why_failed()
     assert "selected_subset.budget is 15, but the pool holds 14 usable examples" in error

@@ -116,17 +116,13 @@ def test_a_vector_table_that_is_damaged_while_it_is_needed_is_named_by_the_step(
     damaged: Workbench, finished: Workbench, harm: object
 ) -> None:
     """Met by a run from the page or a sensor, which doesn't look at the tables beforehand."""
-    from adg_pipeline.orchestration.runner import Runner
-    from adg_pipeline.settings.loading import load_settings
-
     path = place_of(damaged, "answer_embeddings", "b")
     place_of(damaged, "divergence_scores", "b").unlink()
     assert callable(harm)
     harm(path)
     harm(path)
     with damaged.instance() as instance:
-        runner = Runner(damaged.store, load_settings(damaged.folder / "adg.yaml"), instance, lambda text: None)
-        assert not runner.compute(["a", "b"])
+        assert not damaged.runner(instance).compute(["a", "b"])
     error = damaged.why_failed()
     assert f"{path}: damaged" in error
     assert "Traceback" not in error

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from dagster._core.executor.in_process import InProcessExecutor
 
-from adg_pipeline.orchestration.runner import Runner
-from adg_pipeline.settings.loading import load_settings
+from adg_pipeline.lineage.in_force import settings_in_force
+from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline_tests.workbench import Workbench, records
 
 
@@ -19,9 +19,30 @@ def test_a_run_that_fails_before_any_step_says_why(bench: Workbench, monkeypatch
     said: list[str] = []
     monkeypatch.setattr(InProcessExecutor, "execute", fails)
     with bench.instance() as instance:
-        runner = Runner(bench.store, load_settings(bench.folder / "adg.yaml"), instance, said.append)
+        runner = bench.runner(instance, say=said.append)
         runner.register(["a"])
         assert not runner.compute(["a"])
     assert any(
         "the run of shards failed outside its steps" in text and "the disk has gone away" in text for text in said
     )
+
+
+def test_a_runner_selects_by_the_settings_of_its_own_arm(bench: Workbench) -> None:
+    bench.add("a", records(40))
+    with bench.instance() as instance:
+        report = RunReport()
+        bench.runner(instance).bring_shards_up_to_date(report)
+        for arm in ("adg", "random"):
+            bench.runner(instance, arm=arm).select(report)
+    assert report.failed == []
+    assert [(bench.store.selection_manifest(arm) or {})["config"]["selector"] for arm in report.selected] == [
+        "adg",
+        "random",
+    ]
+    assert set(bench.subset("random")) != set(bench.subset("adg"))
+
+
+def test_settings_for_shards_alone_select_nothing(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADG_CONFIG", str(bench.folder / "adg.yaml"))
+    with bench.instance() as instance, pytest.raises(ValueError, match="not for an arm"):
+        Runner(bench.store, settings_in_force(bench.store), instance, print).select(RunReport())
