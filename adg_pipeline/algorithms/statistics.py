@@ -1,5 +1,6 @@
 """How sure a difference between two arms is: over the questions that were asked, and over the seeds that were trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,21 @@ def paired_difference(
     reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, freedom))
     return Difference(mean, mean - reach, mean + reach, p, min(len(first), len(second)), first.shape[1])
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of independent values, such as one per seed, and Student's interval for it; without width for one value.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("no values")
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, mean, mean
+    reach = float(stats.t.ppf(0.5 + level / 2, len(values) - 1)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return mean, mean - reach, mean + reach
 
 
 def _by_cluster(marks: Floats, labels: NDArray[np.int64]) -> Floats:

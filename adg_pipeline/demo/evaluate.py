@@ -15,9 +15,13 @@ _LONGEST_ANSWER = 16  # tokens; the longest right answer is 12 letters and the e
 
 @dataclass(frozen=True)
 class SkillAccuracy:
-    """Share of questions answered exactly, between 0 and 1, by skill name."""
+    """Share of questions answered exactly, between 0 and 1, by skill name.
+
+    marks: of every question, whether it was answered exactly, in the order in which they were asked.
+    """
 
     by_skill: dict[str, float]
+    marks: tuple[bool, ...] = ()
 
     @property
     def known(self) -> float:
@@ -59,7 +63,7 @@ def evaluate(
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="left")
     prompt_template = PromptTemplate(tokenizer, template)
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    right: dict[str, list[bool]] = {}
+    marks: list[bool] = []
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or threads_before)
     try:
@@ -70,8 +74,10 @@ def evaluate(
             with torch.inference_mode():
                 outputs = model.generate(**inputs, do_sample=False, max_new_tokens=_LONGEST_ANSWER)
             answers = tokenizer.batch_decode(outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-            for question, answer in zip(batch, answers, strict=True):
-                right.setdefault(question.skill, []).append(answer.strip() == question.output)
+            marks += [answer.strip() == question.output for question, answer in zip(batch, answers, strict=True)]
     finally:
         torch.set_num_threads(threads_before)
-    return SkillAccuracy({skill: sum(marks) / len(marks) for skill, marks in right.items()})
+    right: dict[str, list[bool]] = {}
+    for question, mark in zip(questions, marks, strict=True):
+        right.setdefault(question.skill, []).append(mark)
+    return SkillAccuracy({skill: sum(of) / len(of) for skill, of in right.items()}, tuple(marks))

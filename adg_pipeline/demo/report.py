@@ -1,4 +1,4 @@
-"""What the demo found, as two short tables: what was selected, and what a fine-tune on it knows."""
+"""What the demo found: what was selected, what a fine-tune on it knows, and two sentences on what that means."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from adg_pipeline.algorithms.statistics import Difference, mean_interval, paired_difference
 from adg_pipeline.demo.evaluate import SkillAccuracy
+from adg_pipeline.demo.names import ADG, GROUNDED, ORACLE, RANDOM
 from adg_pipeline.demo.pool import SHARES
 from adg_pipeline.demo.skills import BARELY_KNOWN, KNOWN
 
@@ -24,14 +27,25 @@ _WIDTH = 100
 class DemoReport:
     """Counts are by source (``known/reverse``); ``tuned`` holds one accuracy per training seed.
 
-    ``selected`` and ``tuned`` are keyed by the name of the column, such as "ADG", "ADG without bins", "random", in the
-    order in which they are shown.
+    ``selected`` and ``tuned`` are keyed by the name of the column (`ADG`, `GROUNDED` …), in the order in which they are
+    shown. skills: of every question, in the order of `SkillAccuracy.marks`.
     """
 
     pool: Mapping[str, int]
     selected: Mapping[str, Mapping[str, int]]
     backbone: SkillAccuracy
     tuned: Mapping[str, Sequence[SkillAccuracy]]
+    skills: Sequence[str]
+
+    def barely_known(self, arm: str) -> tuple[float, float, float]:
+        """Mean accuracy on the barely known skills, and its 95% interval over training seeds."""
+        return mean_interval([run.barely_known for run in self.tuned[arm]])
+
+    def over_random(self, arm: str) -> Difference:
+        """What an arm gains over the random one on the barely known skills, over questions and seeds."""
+        asked = np.isin(self.skills, [skill.name for skill in BARELY_KNOWN])
+        its, at_random = (np.array([run.marks for run in self.tuned[name]])[:, asked] for name in (arm, RANDOM))
+        return paired_difference(its, at_random)
 
 
 def count_sources(subset: Path) -> dict[str, int]:
@@ -47,7 +61,7 @@ def count(sources: Iterable[str]) -> dict[str, int]:
 
 
 def render(report: DemoReport) -> str:
-    """Both tables as plain text of at most 100 columns."""
+    """Both tables and what they mean, as plain text of at most 100 columns."""
     from rich.console import Console
 
     text = io.StringIO()
@@ -55,10 +69,33 @@ def render(report: DemoReport) -> str:
     seeds = max((len(runs) for runs in report.tuned.values()), default=0)
     console.print(_selection_table(report), _accuracy_table(report))
     console.print(
-        f"Exact match on held-out questions; mean ± standard deviation over {seeds} training seeds. "
-        "A seed shuffles the training data; only a random subset is also drawn anew."
+        f"Mean of {seeds} training seeds ± half its 95% interval. All are trained for as many updates. A seed also draws "
+        f"the subset of {RANDOM} and of {ORACLE}, which knows what can teach something.\n"
     )
+    for sentence in meaning(report):
+        console.print(sentence)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def meaning(report: DemoReport) -> tuple[str, str]:
+    """Two sentences on what the figures say."""
+    grounded, adg, best = report.over_random(GROUNDED), report.over_random(ADG), report.over_random(ORACLE)
+    at_random = report.barely_known(RANDOM)[0]
+    of_oracle = f", {grounded.mean / best.mean:.0%} of what the oracle gains" if min(grounded.low, best.low) > 0 else ""
+    picked = report.selected[ADG]
+    astray = sum(number for source, number in picked.items() if source.startswith(("open-ended/", "noise/")))
+    return (
+        f"Of what the backbone barely knows, {report.barely_known(GROUNDED)[0]:.0%} is right after tuning on "
+        f"{GROUNDED}, {at_random:.0%} on {RANDOM}: {_gain(grounded)}{of_oracle}.",
+        f"The paper's score by itself ({ADG}) gets {report.barely_known(ADG)[0]:.0%}, {_gain(adg)}: {astray} of its "
+        f"{sum(picked.values())} picks are open-ended or noise, to which any backbone's answers diverge.",
+    )
+
+
+def _gain(difference: Difference) -> str:
+    low, mean, high = (f"{100 * value:+.0f}" for value in (difference.low, difference.mean, difference.high))
+    shown = "" if difference.low > 0 or difference.high < 0 else ", so no difference is shown"
+    return f"{mean} points (95% interval {low} to {high}{shown})"
 
 
 def _selection_table(report: DemoReport) -> Table:
@@ -83,21 +120,21 @@ def _selection_table(report: DemoReport) -> Table:
 def _accuracy_table(report: DemoReport) -> Table:
     from rich.table import Table
 
-    table = Table(title="What each model knows", title_justify="left")
+    table = Table(title="What each model knows: % of held-out questions answered exactly", title_justify="left")
     table.add_column("skill")
-    for column in ("backbone", *(f"tuned on {name}" for name in report.tuned)):
+    for column in ("backbone", *report.tuned):
         table.add_column(column, justify="right")
     runs = list(report.tuned.values())
     for kind, skills in (("known", KNOWN), ("barely_known", BARELY_KNOWN)):
         table.add_section()
         means = (_spread([getattr(run, kind) for run in arm]) for arm in runs)
-        table.add_row(kind.replace("_", "-"), f"{getattr(report.backbone, kind):.3f}", *means)
+        table.add_row(kind.replace("_", "-"), f"{100 * getattr(report.backbone, kind):.1f}", *means)
         for skill in skills:
             row = (_spread([run.by_skill[skill.name] for run in arm]) for arm in runs)
-            table.add_row(f"  {skill.name}", f"{report.backbone.by_skill[skill.name]:.3f}", *row)
+            table.add_row(f"  {skill.name}", f"{100 * report.backbone.by_skill[skill.name]:.1f}", *row)
     table.add_section()
     overall = (_spread([run.overall for run in arm]) for arm in runs)
-    table.add_row("all skills", f"{report.backbone.overall:.3f}", *overall)
+    table.add_row("all skills", f"{100 * report.backbone.overall:.1f}", *overall)
     return table
 
 
@@ -106,6 +143,5 @@ def _share(part: int, whole: int) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.3f}" if values else ""
-    return f"{mean(values):.3f} ± {stdev(values):.3f}"
+    mean, low, high = mean_interval(values)
+    return f"{100 * mean:.1f}" if len(values) < 2 else f"{100 * mean:.1f} ± {50 * (high - low):.1f}"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adg_pipeline.algorithms import statistics
-from adg_pipeline.algorithms.statistics import paired_difference
+from adg_pipeline.algorithms.statistics import mean_interval, paired_difference
 
 
 @pytest.fixture
@@ -70,3 +70,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say(quick: None, seeds: int, 
 def test_marks_that_cannot_be_paired_are_refused(a: list[list[float]], b: list[list[float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         paired_difference(a, b)
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    """Hand case: mean 2, standard deviation 1, three values; t at 97.5% with 2 degrees of freedom is 4.302653."""
+    mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    assert mean == pytest.approx(2.0)
+    assert (mean - low, high - mean) == pytest.approx((4.302653 / 3**0.5, 4.302653 / 3**0.5), rel=1e-6)
+    assert mean_interval([5.0]) == (5.0, 5.0, 5.0)
+    with pytest.raises(ValueError, match="no values"):
+        mean_interval([])
