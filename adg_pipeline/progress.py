@@ -66,7 +66,15 @@ def described(done: int, total: int, unit: str, rate: float | None) -> str:
     """``1,200 of 5,000 answers (24%), 30.1/s, 126 s left``."""
     share = f" ({done / total:.0%})" if total else ""
     left = f", {duration((total - done) / rate)} left" if rate and total > done else ""
-    return f"{done:,} of {total:,} {unit}{share}" + ("" if rate is None else f", {rate:,.1f}/s{left}")
+    return f"{done:,} of {total:,} {unit}{share}" + (f", {_per_time(rate)}{left}" if rate else "")
+
+
+def _per_time(rate: float) -> str:
+    """``30.1/s``, ``2.5/min``: in the unit that leaves digits to read."""
+    for per_second, unit in ((1, "s"), (60, "min")):
+        if rate * per_second >= 1:
+            return f"{rate * per_second:,.1f}/{unit}"
+    return f"{rate * 3600:,.1f}/h"
 
 
 def duration(seconds: float) -> str:

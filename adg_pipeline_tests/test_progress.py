@@ -107,7 +107,9 @@ def test_nobody_listens_where_no_command_runs(monkeypatch: pytest.MonkeyPatch, t
 def test_what_is_said_of_progress() -> None:
     assert described(1200, 5000, "answers", 30.08) == "1,200 of 5,000 answers (24%), 30.1/s, 2 min left"
     assert described(1, 5000, "answers", None) == "1 of 5,000 answers (0%)"
-    assert described(0, 0, "bytes", 0.0) == "0 of 0 bytes, 0.0/s"
+    assert described(0, 0, "bytes", 0.0) == "0 of 0 bytes"
+    assert described(2, 25, "trainings", 1 / 24) == "2 of 25 trainings (8%), 2.5/min, 9 min left"
+    assert described(1, 2, "shards", 1 / 900) == "1 of 2 shards (50%), 4.0/h, 15 min left"
     assert [duration(seconds) for seconds in (45, 700, 12_300)] == ["45 s", "12 min", "3.4 h"]
 
 
