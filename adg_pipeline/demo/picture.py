@@ -10,6 +10,7 @@ from adg_pipeline.demo.report import DemoReport
 
 # Told apart by lightness and hatching, so that they are without colour too.
 _KINDS = {"known": "#c6dbef", "barely-known": "#08519c", "open-ended": "#fdd0a2", "noise": "#636363"}
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # behind a label, where a line runs
 _HATCHES = {"known": "", "barely-known": "", "open-ended": "//", "noise": "xx"}
 
 
@@ -25,7 +26,9 @@ def draw(report: DemoReport, path: Path) -> None:
         learnt.errorbar(
             mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color="#08519c", capsize=4, markersize=6
         )
-        learnt.annotate(f"{mean:.0%}", (mean, place), xytext=(0, 8), textcoords="offset points", ha="center")
+        learnt.annotate(
+            f"{mean:.0%}", (mean, place), xytext=(0, 8), textcoords="offset points", ha="center", bbox=_PAPER
+        )
         counts = report.pool if arm == POOL else report.selected[arm]
         whole, start = sum(counts.values()), 0.0
         for kind in SHARES:
@@ -40,7 +43,7 @@ def draw(report: DemoReport, path: Path) -> None:
         (report.barely_known(RANDOM)[0], "--", RANDOM),
     ):
         learnt.axvline(x, linestyle=style, linewidth=1, color="#636363", zorder=0)
-        learnt.annotate(name, (x, len(arms) - 0.45), ha="center", va="bottom", fontsize=8, color="#636363")
+        learnt.annotate(name, (x, len(arms) - 0.45), ha="center", va="bottom", fontsize=8, color="#636363", bbox=_PAPER)
     seeds = len(next(iter(report.tuned.values())))
     learnt.set(xlim=(0, 1), ylim=(-0.6, len(arms) - 0.1), yticks=range(len(arms)), yticklabels=arms)
     learnt.set_title("Barely known skills: right after tuning", fontsize=10, loc="left")

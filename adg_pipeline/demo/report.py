@@ -69,8 +69,8 @@ def render(report: DemoReport) -> str:
     seeds = max((len(runs) for runs in report.tuned.values()), default=0)
     console.print(_selection_table(report), _accuracy_table(report))
     console.print(
-        f"Mean of {seeds} training seeds ± half its 95% interval. All are trained for as many updates. A seed also draws "
-        f"the subset of {RANDOM} and of {ORACLE}, which knows what can teach something.\n"
+        f"Mean of {seeds} training seeds ± half its 95% interval, all trained for as many updates. A seed also draws the "
+        f"subset of {RANDOM}, and that of {ORACLE}, which knows which examples can teach something.\n"
     )
     for sentence in meaning(report):
         console.print(sentence)
@@ -128,13 +128,13 @@ def _accuracy_table(report: DemoReport) -> Table:
     for kind, skills in (("known", KNOWN), ("barely_known", BARELY_KNOWN)):
         table.add_section()
         means = (_spread([getattr(run, kind) for run in arm]) for arm in runs)
-        table.add_row(kind.replace("_", "-"), f"{100 * getattr(report.backbone, kind):.1f}", *means)
+        table.add_row(kind.replace("_", "-"), f"{100 * getattr(report.backbone, kind):.0f}", *means)
         for skill in skills:
             row = (_spread([run.by_skill[skill.name] for run in arm]) for arm in runs)
-            table.add_row(f"  {skill.name}", f"{100 * report.backbone.by_skill[skill.name]:.1f}", *row)
+            table.add_row(f"  {skill.name}", f"{100 * report.backbone.by_skill[skill.name]:.0f}", *row)
     table.add_section()
     overall = (_spread([run.overall for run in arm]) for arm in runs)
-    table.add_row("all skills", f"{100 * report.backbone.overall:.1f}", *overall)
+    table.add_row("all skills", f"{100 * report.backbone.overall:.0f}", *overall)
     return table
 
 
@@ -144,4 +144,4 @@ def _share(part: int, whole: int) -> str:
 
 def _spread(values: Sequence[float]) -> str:
     mean, low, high = mean_interval(values)
-    return f"{100 * mean:.1f}" if len(values) < 2 else f"{100 * mean:.1f} ± {50 * (high - low):.1f}"
+    return f"{100 * mean:.0f}" if len(values) < 2 else f"{100 * mean:.0f} ± {50 * (high - low):.0f}"

@@ -52,8 +52,8 @@ def test_selection_table_shows_counts_and_shares_of_each_kind() -> None:
 def test_accuracy_table_shows_mean_and_interval_over_seeds() -> None:
     _, text = render(REPORT).split("What each model knows")
     # Student's t for one degree of freedom is 12.706, the standard error of 60 and 80 is 10.
-    assert row(text, "barely-known")[:3] == ["10.0", "70.0 ± 127.1", "40.0 ± 0.0"]
-    assert row(text, "all skills")[:3] == ["50.0", "80.0 ± 63.5", "67.5 ± 0.0"]
+    assert row(text, "barely-known")[:3] == ["10", "70 ± 127", "40 ± 0"]
+    assert row(text, "all skills")[:3] == ["50", "80 ± 64", "68 ± 0"]
     assert "2 training seeds" in text
 
 
