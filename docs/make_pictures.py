@@ -46,6 +46,7 @@ def main() -> None:
     if not (demo / "data" / "selections" / "adg").is_dir():
         parser.error(f"{demo} holds no demo: run `adg demo --dir {demo}` first")
     arguments.to.mkdir(parents=True, exist_ok=True)
+    shutil.copy(demo / "report.png", arguments.to / "demo.png")
     environment = {
         "ADG_DATA_DIR": str(demo / "data"),
         "ADG_CONFIG": str(SETTINGS),
