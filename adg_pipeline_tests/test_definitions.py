@@ -10,7 +10,19 @@ import pytest
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.settings.loading import Settings
 
-HEAVY = ("torch", "vllm", "transformers", "sentence_transformers", "trl", "peft", "sklearn", "matplotlib", "lancedb")
+HEAVY = (
+    "torch",
+    "vllm",
+    "transformers",
+    "sentence_transformers",
+    "trl",
+    "peft",
+    "sklearn",
+    "matplotlib",
+    "lancedb",
+    "lm_eval",
+    "evaluate",
+)
 
 
 @pytest.fixture(scope="module")

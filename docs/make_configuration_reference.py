@@ -51,6 +51,8 @@ NOTES = {
     "`refit_growth` allow is looked at whenever the bins are computed.",
     "selected_subset": "A change of these selects again, in seconds. Nothing is sampled, embedded or scored again.",
     "finetuned_checkpoint": "A change of these trains again when a training is asked for.",
+    "benchmark_results": "A change of these evaluates again when an evaluation is asked for, and results before and after it "
+    "are never compared ([Benchmarks](evaluation.md)). `batch_size` counts with `hf` only.",
 }
 
 ARMS = """## arms

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from adg_pipeline.cli import arms, demo, dev, explain, export, pool, run, status, subset
+from adg_pipeline.cli import arms, benchmarks, demo, dev, evaluate, explain, export, pool, run, status, subset
 from adg_pipeline.cli.output import say
 from adg_pipeline.host.signals import signals_kept
 
@@ -52,6 +52,8 @@ for command in (
     subset.subset,
     explain.explain,
     export.export,
+    benchmarks.benchmarks,
+    evaluate.evaluate,
     dev.dev,
 ):
     adg.add_command(command)

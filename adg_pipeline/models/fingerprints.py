@@ -43,11 +43,11 @@ def model_fingerprint(path_or_name: str, revision: str | None = None) -> dict[st
     if folder.is_dir():
         require_safetensors(folder)
         name = EMBEDDED if folder.resolve() == EMBEDDED_FOLDER else folder.resolve().name
-        return {"id": name, "revision": None, "content": f"sha256:{_folder_digest(folder)}"}
+        return {"id": name, "revision": None, "content": f"sha256:{folder_digest(folder)}"}
     return {"id": path_or_name, "revision": revision, "content": f"commit:{hub_commit(path_or_name, revision)}"}
 
 
-def _folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     files = sorted({file for pattern in _CONTENT for file in folder.glob(pattern) if file.is_file()})
     digest = hashlib.sha256()
     for file in files:

@@ -20,6 +20,7 @@ from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.sections import (
     BinConfig,
     EmbeddingConfig,
+    EvaluationConfig,
     GenerationConfig,
     RawPoolConfig,
     ReferenceLossConfig,
@@ -48,6 +49,7 @@ class Settings(BaseModel):
     semantic_bins: BinConfig = BinConfig()
     selected_subset: SelectionConfig = SelectionConfig()
     finetuned_checkpoint: TrainingConfig = TrainingConfig()
+    benchmark_results: EvaluationConfig = EvaluationConfig()
     sensors: SensorConfig = SensorConfig()
     #: Named ways to make a subset: fields of `selected_subset` in which each differs.
     arms: dict[ArmName, dict[str, Any]] = {}
@@ -102,6 +104,7 @@ ASSET_SECTIONS = {
     "semantic_bins": "semantic_bins",
     "selected_subset": "selected_subset",
     "finetuned_checkpoint": "finetuned_checkpoint",
+    "benchmark_results": "benchmark_results",
 }
 
 

@@ -22,6 +22,7 @@ from adg_pipeline.store.kept import KeptSettings
 from adg_pipeline.store.kept_answers import KeptAnswers
 from adg_pipeline.store.provenance import Provenance
 from adg_pipeline.store.quarantine import Quarantine
+from adg_pipeline.store.results import results_name
 from adg_pipeline.store.selections import BinStore, read_manifest, require_files
 from adg_pipeline.store.vectors import TABLES, VectorTables
 from adg_pipeline.store.versions import known_version
@@ -215,6 +216,15 @@ class Store(dg.ConfigurableResource):
 
     def checkpoint_dir(self, arm: str) -> Path:
         return self.root / "checkpoints" / arm
+
+    @property
+    def benchmark_data(self) -> Path:
+        """What the benchmarks ask, as `adg benchmarks prepare` laid it out."""
+        return self.root / "benchmark_data"
+
+    def model_results_dir(self, model: str, suite: str, limit: int | None = None) -> Path:
+        """Results of a model that isn't an arm's checkpoint. An arm's name begins otherwise, so they don't meet."""
+        return self.root / "benchmarks" / "_models" / model / results_name(suite, limit)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
