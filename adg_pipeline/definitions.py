@@ -66,7 +66,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
         references.build(settings.reference_losses, settings.generations, per_run),
         scores.build(settings.divergence_scores, per_run),
         bins.build(settings.semantic_bins),
-        selection.build(settings.selected_subset),
+        selection.build(settings.selected_subset, settings.reference_losses, settings.generations),
         training.build(settings.finetuned_checkpoint, settings.generations),
     ]
 

@@ -1,5 +1,6 @@
 """Every arm on a pool of its own: the same subset whatever the shards, the order and the batches; its settings; its name."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,26 @@ from adg_pipeline.definitions import build_defs
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.states import selection_inputs
 from adg_pipeline.orchestration.runs import PARTITION_TAG
-from adg_pipeline.settings.sections import SelectionConfig
+from adg_pipeline.resources.generators.transformers import TransformersGenerator
+from adg_pipeline.resources.losses.states import query_states
+from adg_pipeline.settings.sections import GenerationConfig, SelectionConfig
 from adg_pipeline_tests.faults.conftest import NoCapture
+from adg_pipeline_tests.resources.losses.rankers import write_ranker
 from adg_pipeline_tests.workbench import Workbench, records
 
 ROWS, BUDGET = 26, 9
-WITHOUT_QUERIES = [name for name, arm in BUILT_IN.items() if not arm.chooses.queries]
+SCORED = GenerationConfig(dtype="auto", device="cpu")
 
 
 def own_bench(folder: Any, **batches: int) -> Workbench:
+    """One whose references are scored in every way there is."""
     capture: Any = NoCapture()
     bench = Workbench(folder, capture)
     bench.settings["selected_subset"] = {"budget": BUDGET}
     bench.settings["embeddings"] = {"embedder": "hidden_state"}
-    bench.settings["reference_losses"] = {"plain": True}
+    write_ranker(folder / "ranker")
+    ranker = str(folder / "ranker")
+    bench.settings["reference_losses"] = {"plain": True, "states": True, "noisy_copies": 2, "ranker": ranker}
     for section, size in batches.items():
         bench.settings[section]["batch_size"] = size
     bench.write_settings()
@@ -39,8 +46,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     """One shard, in the order of the world."""
     bench = own_bench(tmp_path_factory.mktemp("whole"))
     bench.add("a", records(ROWS))
-    made = bench.adg("run", "--arm", "superfiltering")
+    opened = []
+    with pytest.MonkeyPatch.context() as patch:
+        really = TransformersGenerator.open
+        patch.setattr(TransformersGenerator, "open", lambda generator: (opened.append(1), really(generator)))
+        made = bench.adg("run", "--arm", "superfiltering")
     assert made.code == 0, made.err
+    assert len(opened) == 1  # for the answers and for the references
     return bench
 
 
@@ -51,26 +63,43 @@ def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     backwards = records(ROWS)[::-1]
     bench.add("b", backwards[:17])
     bench.add("a", backwards[17:])
-    made = bench.adg("run", "--arm", "superfiltering")
+    made = bench.adg("run", "--arm", "superfiltering", "--multiprocess")
     assert made.code == 0, made.err
     return bench
 
 
 def table(bench: Workbench, arm: str) -> pl.DataFrame:
     """What the arm chooses of what is stored."""
-    config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET))
+    queries = bench.folder / "queries.json"
+    queries.write_text(json.dumps(records(3, first=ROWS)))
+    config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET, queries=str(queries)))
     inputs = selection_inputs(bench.store, list(list_shards(bench.store.pool_dir).shards), references=True)
-    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config)
+    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config, states_of)
     return SELECTORS[config.selector].choose(chosen_from, config)
 
 
-@pytest.mark.parametrize("arm", WITHOUT_QUERIES)
+def states_of(queries: Any) -> Any:
+    with TransformersGenerator(SCORED) as generator:
+        return query_states(queries, generator, 2)
+
+
+@pytest.mark.parametrize("arm", BUILT_IN)
 def test_the_subset_is_the_same_whatever_the_shards_order_and_batches(
     whole: Workbench, in_pieces: Workbench, arm: str
 ) -> None:
     one, other = table(whole, arm), table(in_pieces, arm)
     assert one["selected"].any()
     assert one.equals(other)
+
+
+def test_in_processes_of_their_own_the_step_that_answers_scores_too(in_pieces: Workbench) -> None:
+    with in_pieces.instance() as instance:
+        run = next(run for run in instance.get_runs() if run.job_name == "shards")  # the newest
+        told = {entry.user_message for entry in instance.all_logs(run.run_id) if entry.step_key == "reference_losses"}
+        also = {entry.user_message for entry in instance.all_logs(run.run_id) if entry.step_key == "generations"}
+    for number, shard in enumerate("ab", start=1):
+        assert f"reference_losses {shard} ({number} of 2): computed while the engine is open" in also
+        assert f"reference_losses {shard} ({number} of 2): up to date, nothing computed" in told
 
 
 @pytest.fixture

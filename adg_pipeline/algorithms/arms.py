@@ -62,7 +62,10 @@ BUILT_IN: Mapping[str, Arm] = {
     "mig": Arm("information gain over bins, of the paper's score", {"selector": "mig"}),
     "deita_filter": Arm("the paper's score without near repetitions", {"selector": "deita_filter"}),
     "zip": Arm("the subset that compresses worst", {"selector": "zip"}),
+    "t_shirt": Arm("difficulty of the tokens that tell, where noise doesn't change it", {"selector": "t_shirt"}),
     "dsir": Arm("importance resampling towards the queries", {"selector": "dsir", **_WHOLE_POOL}),
+    "rds_plus": Arm("in turns what is most like each query", {"selector": "rds_plus"}),
+    "scar": Arm("style that models learn well from, by a ranker of the user's", {"selector": "scar", **_WHOLE_POOL}),
 }
 
 

@@ -9,13 +9,14 @@ import json
 from typing import Any
 
 import dagster as dg
+from pydantic import ValidationError
 
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.runs import CONFIGURED_TAG
 from adg_pipeline.settings.kept import Kept, spoken, to_keep
 from adg_pipeline.settings.launchpad import SectionType, stage_config
-from adg_pipeline.settings.sections import GenerationConfig
+from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig
 from adg_pipeline.store import Store
 
 
@@ -25,6 +26,30 @@ def generation_asked(context: dg.AssetExecutionContext, store: Store, configured
     configured: what the definitions were made with; the command line makes them anew with what was asked for.
     """
     return configured if CONFIGURED_TAG in context.run.tags else settings_in_force(store).settings.generations
+
+
+def losses_asked(
+    context: dg.AssetExecutionContext, store: Store, configured: ReferenceLossConfig
+) -> ReferenceLossConfig:
+    """How references are scored, likewise."""
+    return configured if CONFIGURED_TAG in context.run.tags else settings_in_force(store).settings.reference_losses
+
+
+def asked_of(
+    context: dg.AssetExecutionContext, store: Store, section: type[SectionType], step: str
+) -> SectionType | None:
+    """What another step of this run is asked for; None where the run has no such step, or its settings are at fault."""
+    if not context.op_execution_context.job_def.has_node_named(step):
+        return None
+    run_config: Any = context.run.run_config
+    spelt_out = run_config.get("ops", {}).get(step, {}).get("config", {})
+    try:
+        holds = (
+            {} if CONFIGURED_TAG in context.run.tags else getattr(settings_in_force(store).settings, step).model_dump()
+        )
+        return section.model_validate({**holds, **spelt_out})
+    except (SettingsError, ValidationError):
+        return None  # that step tells it
 
 
 def asked(

@@ -1,8 +1,9 @@
 """What a selection chooses from: the examples with their bins, and the signals that the arm at hand reads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -18,13 +19,19 @@ from adg_pipeline.store import Store
 
 TABLE = "instruction_embeddings"
 
+StatesOf = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
+
 
 def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConfig) -> pl.DataFrame:
     """Every row of the shards' scores with its bin and the columns that the arm reads, sorted by example id."""
     signals = SELECTORS[config.selector].reads(config)
     frame = _of(store, "divergence_scores", inputs)
     if wanted := [name for name in signals if name in REFERENCE_SIGNALS]:
-        references = _of(store, "reference_losses", inputs).select("shard", "example_id", *wanted)
+        references = _of(store, "reference_losses", inputs)
+        known = references.collect_schema()
+        # A table of before there was such a column holds none of it.
+        columns = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in wanted]
+        references = references.select("shard", "example_id", *columns)
         frame = frame.join(references, on=["shard", "example_id"], how="left")
     if wanted := [name for name in signals if name in TEXTS]:
         texts = _of(store, "raw_pool", inputs).select("shard", "example_id", *wanted)
@@ -34,15 +41,22 @@ def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConf
     return binned.sort("example_id", "content_hash", "shard")
 
 
-def candidates(store: Store, eligible: pl.DataFrame, config: SelectionConfig) -> Candidates:
-    """The eligible examples as the arm reads them."""
+def candidates(
+    store: Store, eligible: pl.DataFrame, config: SelectionConfig, states_of: StatesOf | None = None
+) -> Candidates:
+    """The eligible examples as the arm reads them. states_of: gives (Q, d) states of examples, as references have them."""
     chooses = SELECTORS[config.selector]
     frame = eligible.select("example_id", "bin", *chooses.reads(config))
     _require_signals(frame, chooses.reads(config), config)
     vectors = _vectors(store, eligible) if chooses.vectors else None
     centroids = store.bins.centroids() if chooses.centroids else None
-    queries = _queries(store, config) if chooses.queries else ()
-    return Candidates(frame, vectors, centroids, queries)
+    queries = _queries(config) if chooses.queries else []
+    texts = ["\n".join(query[name] for name in TEXTS if query[name]) for query in queries]
+    likeness = None
+    if chooses.likeness:
+        assert states_of is not None
+        likeness = _likeness(store, eligible, states_of(queries))
+    return Candidates(frame, vectors, centroids, texts, likeness)
 
 
 def _require_signals(frame: pl.DataFrame, signals: Sequence[str], config: SelectionConfig) -> None:
@@ -94,8 +108,8 @@ def _vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
     return found
 
 
-def _queries(store: Store, config: SelectionConfig) -> list[str]:
-    """Texts of the query file's examples, read as any pool file is."""
+def _queries(config: SelectionConfig) -> list[dict[str, Any]]:
+    """The query file's examples in the canonical schema, read as any pool file is."""
     if config.queries is None:
         raise SettingsError(
             f"selected_subset.queries is not set: {config.selector} needs a file of examples that the subset is to help with"
@@ -103,5 +117,16 @@ def _queries(store: Store, config: SelectionConfig) -> list[str]:
     with TemporaryDirectory() as folder:
         table = Path(folder) / "queries.parquet"
         convert(Path(config.queries), table, Path(folder) / "rejects.jsonl", RawPoolConfig())
-        rows = pl.read_parquet(table, columns=list(TEXTS), glob=False).select(TEXTS).iter_rows()
-        return ["\n".join(part for part in row if part) for row in rows]
+        return pl.read_parquet(table, glob=False).to_dicts()
+
+
+def _likeness(store: Store, eligible: pl.DataFrame, queries: np.ndarray) -> np.ndarray:
+    """(N, Q) cosines of the eligible examples' states to the queries'; NaN where an example has none."""
+    found = np.full((eligible.height, len(queries)), np.nan, dtype=np.float32)
+    for (shard,), rows in eligible.with_row_index("row").group_by("shard"):
+        states = store.scan("reference_losses", [str(shard)]).select("example_id", "state").drop_nulls().collect()
+        known = rows.select("row", "example_id").join(states, on="example_id")
+        vectors = known["state"].explode().to_numpy().reshape(known.height, -1)
+        if known.height:
+            found[known["row"].to_numpy()] = vectors.astype(np.float64) @ queries.T.astype(np.float64)
+    return found

@@ -8,7 +8,9 @@ import polars as pl
 import pyarrow as pa
 
 from adg_pipeline import report
-from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
+from adg_pipeline.assets import references
+from adg_pipeline.assets.asked import asked_of, generation_asked
+from adg_pipeline.assets.shards import OpenedOnce, ShardTask, compute_alongside, materialize_shards
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, generations_recipe
@@ -22,7 +24,7 @@ from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.paid import find_answers, request_ids, without
 from adg_pipeline.resources.generators.shard import TooManyFailures, generate_shard
 from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
-from adg_pipeline.settings.sections import GenerationConfig
+from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance, make_provenance
 
@@ -64,6 +66,12 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
 
         with OpenedOnce[Generator](lambda: generators.open(config)) as opened:
             materialize_shards(context, store, plan, compute, lambda stored: report.generations(store, stored))
+            # An engine can't pass from one step's process to another's, so references are scored here while it is open.
+            losses = asked_of(context, store, ReferenceLossConfig, references.NAME) if opened.is_open else None
+            sampled = generation_asked(context, store, defaults)
+            if losses is not None and losses.scorer(sampled) == config:
+                scoring = references.Scoring(store, losses, sampled, opened, context.log.info)
+                compute_alongside(context, store, references.NAME, scoring.plan, scoring.compute)
 
     return generations
 

@@ -1,35 +1,39 @@
 """selected_subset: the best examples of each bin, with a manifest from which the subset can be made again."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
-from adg_pipeline.assets.asked import asked
-from adg_pipeline.assets.candidates import candidates, scored_examples
+from adg_pipeline.assets.asked import asked, generation_asked, losses_asked
+from adg_pipeline.assets.candidates import StatesOf, candidates, scored_examples
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.in_force import reads_references
-from adg_pipeline.lineage.recipes import CODE_VERSIONS
+from adg_pipeline.lineage.recipes import CODE_VERSIONS, reference_losses_recipe
 from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.orchestration.compute import SELECTION_POOL
 from adg_pipeline.orchestration.partitions import arms
 from adg_pipeline.orchestration.runs import SENSOR_TAG
+from adg_pipeline.resources.factories import GeneratorFactory
+from adg_pipeline.resources.losses.states import query_states
 from adg_pipeline.settings.budget import budget_fault, is_asked_for
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.settings.launchpad import launchpad_schema
-from adg_pipeline.settings.sections import SelectionConfig
+from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig, SelectionConfig
 from adg_pipeline.store import Store
+from adg_pipeline.store.provenance import differences
 from adg_pipeline.store.selections import read_manifest, write_frame, write_manifest
 
 REPEATED = "the same example stands in another shard"
@@ -46,7 +50,8 @@ Shards that were scored in different ways are refused, by name. The manifest rec
 """
 
 
-def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
+def build(defaults: SelectionConfig, losses: ReferenceLossConfig, generation: GenerationConfig) -> dg.AssetsDefinition:
+    """losses, generation: what reads the queries of an arm that compares hidden states."""
     every_shard = dg.AllPartitionMapping()
 
     @dg.asset(
@@ -66,7 +71,9 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         owners=["team:ml"],
         metadata={"dagster/column_schema": report.SUBSET_COLUMNS},
     )
-    def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+    def selected_subset(
+        context: dg.AssetExecutionContext, store: Store, generators: GeneratorFactory
+    ) -> dg.MaterializeResult:
         arm = context.partition_key
         config, kept = asked(context, store, SelectionConfig, arm)
         by_sensor = SENSOR_TAG in context.run.tags
@@ -87,9 +94,19 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             if not by_sensor:
                 store.remember_subset(arm, kept)
             return _result(store, arm, config)
+
+        def states_of(queries: Sequence[Mapping[str, Any]]) -> np.ndarray:
+            scoring, sampled = losses_asked(context, store, losses), generation_asked(context, store, generation)
+            stored = store.required_provenance("reference_losses", inputs.shards[0]).recipe
+            if changed := differences(stored, reference_losses_recipe(scoring, sampled)):
+                told = "; ".join(changed)
+                raise dg.Failure(f"references were read with other settings ({told}): `adg run`", allow_retries=False)
+            with generators.open(scoring.scorer(sampled)) as generator:
+                return query_states(queries, generator, scoring.batch_size)
+
         read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads else [])]
         with store.damage_named(read, inputs.shards):
-            ranking, stability = _rank(store, scored_examples(store, inputs, config), config)
+            ranking, stability = _rank(store, scored_examples(store, inputs, config), config, states_of)
             _require_subset(ranking, config)
             subset = _subset(store, ranking)
         manifest = _manifest(store, arm, key, config, kept, inputs, bins, ranking, subset, stability)
@@ -137,7 +154,9 @@ def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:
     return bins
 
 
-def _rank(store: Store, examples: pl.DataFrame, config: SelectionConfig) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _rank(
+    store: Store, examples: pl.DataFrame, config: SelectionConfig, states_of: StatesOf
+) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Where every example stands: left_out (a reason), or its place in its bin, and whether it is selected; and how stable
     that is.
 
@@ -151,7 +170,7 @@ def _rank(store: Store, examples: pl.DataFrame, config: SelectionConfig) -> tupl
     unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
     table = examples.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
-    chosen_from = candidates(store, eligible, config)
+    chosen_from = candidates(store, eligible, config, states_of)
     places = SELECTORS[config.selector].choose(chosen_from, config)
     stability = jackknife(chosen_from, eligible, config, places)
     # Of an arm without bins the semantic one is shown, which decided nothing.

@@ -120,6 +120,39 @@ def materialize_shards(
         )
 
 
+def compute_alongside(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    asset: str,
+    plan: Callable[[str], ShardTask],
+    compute: Callable[[ShardTask], Provenance],
+) -> None:
+    """Compute what another asset lacks of the run's shards, whose own step follows: it finds them up to date.
+
+    That step shows them, and tells what goes wrong here, since it meets the same.
+    """
+    shards = sorted(context.partition_keys)
+    for number, shard in enumerate(shards, start=1):
+        if signal_that_came() is not None:
+            raise dg.Failure(STOPPED, allow_retries=False)
+        try:
+            task = plan(shard)
+            with store.shard_lock(asset, shard):
+                stored = store.provenance(asset, shard)
+                if stored is not None and stored.fingerprint == task.fingerprint:
+                    continue
+                tell(stage=asset, shard=shard, number=number, of=len(shards))
+                made = compute(task)
+            tell(stage=asset, shard=shard, number=number, of=len(shards), rows=made.rows, computed=True)
+            with for_the_log():
+                context.log.info(f"{asset} {shard} ({number} of {len(shards)}): computed while the engine is open")
+        except dg.DagsterExecutionInterruptedError as interrupt:
+            raise dg.Failure(STOPPED, allow_retries=False) from interrupt
+        except PipelineError as error:
+            with for_the_log():
+                context.log.info(f"{asset} {shard}: left to its own step: {error}")
+
+
 class OpenedOnce(Generic[T]):
     """Opens a model at its first use and closes it at the end: once for all shards, never if nothing is to be done."""
 
@@ -132,6 +165,10 @@ class OpenedOnce(Generic[T]):
         if self._opened is None:
             self._opened = self._stack.enter_context(self._open_it())
         return self._opened
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened is not None
 
     def __enter__(self) -> "OpenedOnce[T]":
         return self

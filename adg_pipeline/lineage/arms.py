@@ -18,7 +18,11 @@ def described_arms(store: Store) -> list[dict[str, Any]]:
     for name, arm in arms(of_user).items():
         config = settings_in_force(store, name).settings.selected_subset
         chooses = SELECTORS[config.selector]
-        vectors = {"instruction vectors": chooses.vectors, "bin centroids": chooses.centroids}
+        vectors = {
+            "instruction vectors": chooses.vectors,
+            "bin centroids": chooses.centroids,
+            "likeness to the queries": chooses.likeness,
+        }
         rows.append(
             {
                 "arm": name,

@@ -68,7 +68,8 @@ def settings_in_force(
 
 def reads_references(config: SelectionConfig) -> bool:
     """Whether an arm with this configuration reads reference losses."""
-    return not set(SELECTORS[config.selector].reads(config)).isdisjoint(REFERENCE_SIGNALS)
+    chooses = SELECTORS[config.selector]
+    return chooses.likeness or not set(chooses.reads(config)).isdisjoint(REFERENCE_SIGNALS)
 
 
 def watched_read_references(store: Store, settings: Settings) -> bool:

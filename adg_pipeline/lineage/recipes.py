@@ -82,6 +82,8 @@ def reference_losses_recipe(config: ReferenceLossConfig, generation: GenerationC
     values = {**config.recipe(), "model": its["backbone"], **{name: its[name] for name in read_by if name in its}}
     if scorer.engine != "transformers":
         values["entropies"] = "not told"
+    if config.ranker is not None:
+        values["ranker"] = _fingerprint(config.ranker, None)["content"]
     return Recipe("reference_losses", CODE_VERSIONS["reference_losses"], values)
 
 

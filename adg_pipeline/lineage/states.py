@@ -3,6 +3,7 @@
 The command line, the sensors and the selection read the same states, so they agree on what there is to do.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -236,5 +237,14 @@ def selection_inputs(store: Store, shards: Sequence[str], *, references: bool = 
 
 def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
     """Names a selection by all it is made from, so that the same one is not made twice."""
-    made_from = [arm, dict(bins), dict(selection), dict(inputs.scores), dict(inputs.instructions)]
+    made_from = [arm, dict(bins), _with_content(selection), dict(inputs.scores), dict(inputs.instructions)]
     return digest([*made_from, dict(inputs.references)] if inputs.references else made_from)
+
+
+def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a selection, its query file told by what it holds: edited, it asks for another subset."""
+    queries = selection.get("queries")
+    if queries is None or not Path(queries).is_file():
+        return dict(selection)
+    with Path(queries).open("rb") as file:
+        return {**selection, "queries": hashlib.file_digest(file, "sha256").hexdigest()}

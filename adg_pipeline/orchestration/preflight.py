@@ -20,6 +20,7 @@ from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import shard_states
 from adg_pipeline.models.backbones import HUB_SECONDS, is_hub_name, resolve_backbone
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
+from adg_pipeline.resources.losses.ranker import require_ranker
 from adg_pipeline.settings.loading import Origins, Settings
 from adg_pipeline.settings.sections import EndpointOptions, GenerationConfig, SelectionConfig
 from adg_pipeline.store import Store
@@ -133,8 +134,17 @@ def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterato
             yield "reference_losses.plain", f"{arm} reads log-probabilities without a template: set it to true"
         if "confident_surprise" in reads and losses.scorer(settings.generations).engine != "transformers":
             yield "reference_losses.engine", f"{arm} reads entropies, which only transformers tells: set it to that"
-        if SELECTORS[config.selector].queries and config.queries is None:
+        if "ranker_score" in reads and losses.ranker is None:
+            yield "reference_losses.ranker", f"{arm} reads a SCAR ranker's scores: set it to the ranker's folder"
+        if "noisy_ifd" in reads and not losses.noisy_copies:
+            yield "reference_losses.noisy_copies", f"{arm} reads losses under noise: set it to 30, or fewer"
+        chooses = SELECTORS[config.selector]
+        if chooses.likeness and not losses.states:
+            yield "reference_losses.states", f"{arm} reads hidden states: set it to true"
+        if chooses.queries and config.queries is None:
             yield "selected_subset.queries", f"{arm} needs a pool file of examples that the subset is to help with"
+        elif chooses.queries and not Path(config.queries or "").is_file():
+            yield "selected_subset.queries", f"there is no file {Path(config.queries or '').absolute()}"
         samples, first = settings.generations.samples, config.first_answers
         if first is not None and first > samples:
             yield (
@@ -148,6 +158,17 @@ def _references(settings: Settings) -> Iterator[tuple[str, str]]:
     scorer = losses.scorer(settings.generations)
     if losses.model == "backbone" and not settings.generations.backbone_is_known:
         yield "generations.backbone", "references are scored with the served model's tokens: set it to that model"
+    if (losses.states or losses.noisy_copies) and scorer.engine != "transformers":
+        asked = "states" if losses.states else "noisy_copies"
+        yield (
+            "reference_losses.engine",
+            f"only transformers gives what reference_losses.{asked} asks for: set it to that",
+        )
+    if losses.ranker is not None:
+        try:
+            require_ranker(losses.ranker)
+        except PipelineError as error:
+            yield "reference_losses.ranker", str(error)
     if scorer.engine == "vllm":
         of_its_own = settings.generations.engine != "vllm"
         for name, fault in _vllm(scorer.vllm.tensor_parallel):

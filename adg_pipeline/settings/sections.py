@@ -221,6 +221,7 @@ class ReferenceLossConfig(Section):
     """How likely each reference is under the backbone."""
 
     RECIPE = ("model", "revision", "plain")
+    RECIPE_IF_SET = ("states", "noisy_copies", "ranker")
 
     model: str = Field(
         default="backbone",
@@ -238,15 +239,35 @@ class ReferenceLossConfig(Section):
         description="Also score references after the bare instruction and alone, without a template: what superfiltering "
         "reads. Two passes more.",
     )
+    states: bool = Field(
+        default=False,
+        description="Also keep the hidden states of prompt and reference, their mean weighted by position: what rds_plus "
+        "reads. A pass more; transformers only.",
+    )
+    noisy_copies: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Also score references in so many copies with noise in the embeddings: what t_shirt reads (its source "
+        "takes 30). Two passes more for each; transformers only.",
+    )
+    ranker: str | None = Field(
+        default=None,
+        description="Folder of a SCAR ranker (config.json, tokenizer.json, model.safetensors): also keep its score of each "
+        "reference, which scar reads.",
+    )
     batch_size: int = Field(default=32, ge=1, le=65_536, description="Texts per forward pass.")
     max_failed_share: float = Field(
         default=0.05, ge=0, le=1, description="Share of a shard's examples that may fail before the shard does."
     )
 
     def scorer(self, generation: GenerationConfig) -> GenerationConfig:
-        """What scores: the generator of the backbone, or of the model that is named instead, which no server serves."""
+        """What scores: the generator that answers, as it is; the same on another engine; or one of the model that is named
+        instead, which no server serves."""
         engine = generation.engine if self.engine == "same" else self.engine
-        changes: dict[str, Any] = {"engine": engine, "batch_size": self.batch_size, "stop": []}
+        if self.model == "backbone" and engine == generation.engine:
+            return generation
+        changes: dict[str, Any] = {"engine": engine, "stop": []}
         if self.model != "backbone":
             whole_context = generation.vllm.model_copy(update={"max_model_len": None})
             changes |= {"backbone": self.model, "revision": self.revision, "vllm": whole_context}

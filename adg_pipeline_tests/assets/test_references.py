@@ -27,7 +27,8 @@ from adg_pipeline.store.kept import SHARED
 from adg_pipeline_tests.workbench import records
 
 SHARD, EXAMPLES = "a", 4
-GENERATION = GenerationConfig(max_new_tokens=8, samples=2, device="cpu")
+ANSWERS: dict[str, Any] = {"max_new_tokens": 8, "samples": 2, "device": "cpu"}
+GENERATION = GenerationConfig.model_validate(ANSWERS)
 
 _asked: list[str] = []
 
@@ -45,9 +46,9 @@ class Noting(GeneratorFactory):
                 _asked.extend(["drawn"] * len(requests))
                 return draw(requests)
 
-            def scored(passages: Sequence[Passage]) -> Iterator[Scored]:
+            def scored(passages: Sequence[Passage], batch_size: int) -> Iterator[Scored]:
                 _asked.extend(["scored"] * len(passages))
-                return score(passages)
+                return score(passages, batch_size)
 
             generator.generate, generator.score = generate, scored  # type: ignore[method-assign]
             yield generator
@@ -57,6 +58,8 @@ class Shard:
     """One shard's assets, computed without a command line."""
 
     def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
+        self._folder = folder
+        self.configure()
         self.store = Store(data_dir=str(folder / "data"))
         self.store.pool_dir.mkdir(parents=True)
         self._instance = instance
@@ -70,12 +73,16 @@ class Shard:
     def write(self, rows: list[dict[str, str]]) -> None:
         (self.store.pool_dir / f"{SHARD}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def compute(self) -> tuple[int, int]:
+    def configure(self, **losses: Any) -> None:
+        """What adg.yaml says of reference losses."""
+        (self._folder / "adg.yaml").write_text(json.dumps({"generations": ANSWERS, "reference_losses": losses}))
+
+    def compute(self, *chosen: str) -> tuple[int, int]:
         """Answers drawn and passages scored."""
         _asked.clear()
         resources = {"store": self.store, "generators": Noting(gpus=GpuLeaseResource())}
         assert dg.materialize(
-            self._assets, instance=self._instance, partition_key=SHARD, resources=resources
+            self._assets, instance=self._instance, partition_key=SHARD, resources=resources, selection=chosen or None
         ).success  # fmt: skip
         return _asked.count("drawn"), _asked.count("scored")
 
@@ -88,7 +95,6 @@ class Shard:
 
 @pytest.fixture
 def shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shard]:
-    (tmp_path / "adg.yaml").write_text("{}")
     monkeypatch.setenv("ADG_CONFIG", str(tmp_path / "adg.yaml"))
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("pool_shards", [SHARD])
@@ -121,6 +127,38 @@ def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
     assert shard.compute() == (0, (2 + 2) * EXAMPLES)
     changed = shard.losses["reference_logprob"] != first["reference_logprob"]
     assert changed.to_list() == [False, True, False, False]
+
+
+def test_the_step_that_answers_scores_too_while_its_engine_is_open(shard: Shard) -> None:
+    shard.write(records(EXAMPLES))
+    shard.compute()
+    assert _asked.count("opened") == 1
+    assert shard.losses["reference_logprob"].null_count() == 0
+
+    # Alone each opens its own; and where there is nothing to answer, the one that scores does.
+    shard.write(records(EXAMPLES, first=EXAMPLES))
+    shard.compute("raw_pool", "generations")
+    assert _asked.count("opened") == 1
+    assert "scored" not in _asked
+    assert shard.compute() == (0, 2 * EXAMPLES)
+    assert _asked.count("opened") == 1
+
+
+def test_another_scorer_is_opened_by_its_own_step(shard: Shard, shared: Path) -> None:
+    shard.configure(model=str(shared / "goldens" / "tiny-llama"))
+    shard.write(records(EXAMPLES))
+    shard.compute()
+    assert _asked.count("opened") == 2
+
+
+def test_what_goes_wrong_beside_the_answers_is_told_by_the_step_of_the_references(shard: Shard) -> None:
+    rows = records(EXAMPLES)
+    rows[0]["output"] = "a " * 5_000
+    rows[1]["instruction"] = ""
+    shard.configure(engine="vllm", max_failed_share=0)
+    shard.write(rows)
+    assert shard.compute("raw_pool", "generations")
+    assert shard.store.shards("generations") == [SHARD]
 
 
 def test_a_kept_setting_of_the_generations_holds_for_a_run_that_is_given_none(shard: Shard) -> None:

@@ -152,7 +152,7 @@ def test_an_answer_comes_with_the_log_probability_that_scoring_it_gives(generato
             passages.append(Passage(tuple(prompt), tuple(tokens)))
             told.append(answer.logprob)
     assert len(told) > 5
-    scored = dict(generator.score(passages))
+    scored = dict(generator.score(passages, 32))
     means = [one.logprobs.mean() for _, one in sorted(scored.items()) if isinstance(one, TokenScores)]
     assert means == pytest.approx(told, abs=1e-3)
 
@@ -167,9 +167,9 @@ def test_scores_are_those_of_transformers(generator: Generator) -> None:
         Passage((5,) * 10, (8,) * (longest - 11)),
         Passage((5,) * 10, (8,) * (longest - 10)),  # fills the context: nothing could be drawn any more
     ]
-    with_vllm = dict(generator.score(passages))
+    with_vllm = dict(generator.score(passages, 32))
     with open_generator(CONFIG.model_copy(update={"engine": "transformers", "dtype": "float32"})) as other:
-        expected = dict(other.score(passages))
+        expected = dict(other.score(passages, 32))
     too_long = with_vllm.pop(5)
     assert isinstance(too_long, AnswerError)
     assert too_long.status == "prompt_too_long"

@@ -164,7 +164,7 @@ def test_server_echoes_log_probabilities_as_transformers_computes_them(url: str)
         open_generator(config(url)) as served,
         open_generator(GenerationConfig(engine="transformers", dtype="float32", max_new_tokens=16)) as here,
     ):
-        had, expected = dict(served.score(passages)), dict(here.score(passages[:3]))
+        had, expected = dict(served.score(passages, 32)), dict(here.score(passages[:3], 32))
     too_long = had.pop(3)
     assert isinstance(too_long, AnswerError)
     assert too_long.status == "prompt_too_long"

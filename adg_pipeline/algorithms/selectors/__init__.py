@@ -14,7 +14,10 @@ from adg_pipeline.algorithms.selectors.likelihood import PERPLEXITY, REFERENCE_P
 from adg_pipeline.algorithms.selectors.longest import LONGEST
 from adg_pipeline.algorithms.selectors.mig import MIG
 from adg_pipeline.algorithms.selectors.random import RANDOM, RANDOM_LENGTH_MATCHED
+from adg_pipeline.algorithms.selectors.rds_plus import RDS_PLUS
+from adg_pipeline.algorithms.selectors.scar import SCAR
 from adg_pipeline.algorithms.selectors.spectral import EIGENSCORE, SEMANTIC_ENTROPY
+from adg_pipeline.algorithms.selectors.t_shirt import T_SHIRT
 from adg_pipeline.algorithms.selectors.zip import ZIP
 
 SELECTORS: Mapping[str, Selector] = {
@@ -32,7 +35,10 @@ SELECTORS: Mapping[str, Selector] = {
     "mig": MIG,
     "deita_filter": DEITA_FILTER,
     "zip": ZIP,
+    "t_shirt": T_SHIRT,
     "dsir": DSIR,
+    "rds_plus": RDS_PLUS,
+    "scar": SCAR,
 }
 
 __all__ = ["SELECTORS", "Candidates", "Selector"]

@@ -26,6 +26,8 @@ MENDS = {
     "plain_logprob": _PLAIN,
     "plain_bare_logprob": _PLAIN,
     "confident_surprise": "set `reference_losses.engine` to transformers, since vllm and servers tell no entropies",
+    "noisy_ifd": "set `reference_losses.noisy_copies` to 30",
+    "ranker_score": "set `reference_losses.ranker` to the folder of a SCAR ranker",
     "answer_tokens": "the server doesn't count tokens, so set `selected_subset.length_control` to false",
 }
 
@@ -35,7 +37,8 @@ SCORE_SIGNALS = (
 )  # fmt: skip
 REFERENCE_SIGNALS = (
     "reference_tokens", "reference_logprob", "answer_logprob", "bare_logprob", "plain_logprob", "plain_bare_logprob",
-    "sequence_logprob", "confident_surprise",
+    "sequence_logprob", "confident_surprise", "state", "noisy_ifd", "selective_ifd", "selective_ifd_spread",
+    "selective_tokens", "ranker_score",
 )  # fmt: skip
 TEXTS = ("instruction", "input", "output")
 
@@ -45,13 +48,15 @@ class Candidates:
     """The examples that may be selected, one row each, sorted by id.
 
     frame: example_id, bin, and the signals that the selector declares. vectors: (N, d) of the instructions, at unit
-    length. centroids: (C, d) of the bins. queries: texts of what the subset is meant to help with.
+    length. centroids: (C, d) of the bins. queries: texts of what the subset is meant to help with. likeness: (N, Q) cosines
+    of the examples' states to those of the queries, NaN where an example has none.
     """
 
     frame: pl.DataFrame
     vectors: NDArray[np.float32] | None = None
     centroids: NDArray[np.float32] | None = None
     queries: Sequence[str] = ()
+    likeness: NDArray[np.float32] | None = None
 
 
 Scores = NDArray[np.float64]
@@ -64,7 +69,7 @@ class Selector:
 
     choose: gives the columns of `rank_table` and ``left_out`` (null, or why the selector can't take the example), one row
     per candidate in the order given; the result depends on the order of rows in no other way. signals: columns it
-    reads. vectors, centroids, queries: whether it reads those. source: the paper or code that it follows.
+    reads. vectors, centroids, queries, likeness: whether it reads those. source: the paper or code that it follows.
     """
 
     choose: Choose
@@ -73,6 +78,7 @@ class Selector:
     vectors: bool = False
     centroids: bool = False
     queries: bool = False
+    likeness: bool = False
 
     def reads(self, config: SelectionConfig) -> tuple[str, ...]:
         """Its signals under these settings: those of the gate and the length control too, where they are on."""

@@ -1,10 +1,10 @@
 """What every generator offers: answers to requests, each drawn with its own seed, handed back as they finish."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,8 @@ class TokenScores:
 
 Scored = tuple[int, TokenScores | AnswerError]
 
+T = TypeVar("T")
+
 #: Of the setting `generations.stop`: where the template's next turn begins.
 _AUTO = "auto"
 
@@ -146,13 +148,23 @@ class Generator(ABC):
         Raises `GeneratorError` where going on makes no sense.
         """
 
-    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+    def score(self, passages: Sequence[Passage], batch_size: int) -> Iterator[Scored]:
         """(place, scores) of every passage, in the order they are done. Nothing is drawn.
 
         Raises `GeneratorError` where the engine can't: it names a scorer that can.
         """
         raise GeneratorError(
             f"the engine {self.config.engine} tells no log-probabilities of given texts: {LOCAL_SCORER}"
+        )
+
+    def forward(
+        self, passages: Sequence[Passage], batch_size: int, work: Callable[[Any, Sequence[Passage]], list[T]]
+    ) -> Iterator[tuple[int, T]]:
+        """(place, result) of ``work(model, batch)``, which gives one result per passage: for what engines don't tell, such
+        as hidden states. Passages of like length share a batch. Raises `GeneratorError` where the model isn't at hand.
+        """
+        raise GeneratorError(
+            f"the engine {self.config.engine} keeps its model to itself: set `reference_losses.engine` to transformers"
         )
 
     @property

@@ -80,8 +80,8 @@ class EndpointGenerator(Generator):
             finally:
                 asking.cancel()
 
-    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
-        """The server echoes each passage with its log-probabilities, as token ids."""
+    def score(self, passages: Sequence[Passage], batch_size: int) -> Iterator[Scored]:
+        """The server echoes each passage with its log-probabilities, as token ids, and makes batches by itself."""
         finished: queue.SimpleQueue[Scored | None] = queue.SimpleQueue()
         with start_blocking_portal() as portal:
             scoring = portal.start_task_soon(self._score, passages, finished.put)

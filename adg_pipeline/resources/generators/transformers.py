@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adg_pipeline.models.backbones import context_length, loading_revision, resolve_backbone
 from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.models.templates import Prompt
-from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome, Passage, Scored
+from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome, Passage, Scored, T
 from adg_pipeline.resources.generators.decoding import Sampling, decode_batch
 from adg_pipeline.resources.generators.endings import LENGTH, STOP
 from adg_pipeline.resources.generators.interleave import interleave
-from adg_pipeline.resources.generators.scoring import score_passages
+from adg_pipeline.resources.generators.scoring import in_batches, token_scores
 from adg_pipeline.settings.sections import GenerationConfig
 
 logger = logging.getLogger(__name__)
@@ -118,9 +118,14 @@ class TransformersGenerator(Generator):
         yield from self._generate_batch(left[:middle], token_ids)
         yield from self._generate_batch(left[middle:], token_ids)
 
-    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+    def score(self, passages: Sequence[Passage], batch_size: int) -> Iterator[Scored]:
         """Each batch of like lengths is one forward pass; where the device's memory doesn't hold it, halves of it."""
-        yield from score_passages(self._model, passages, self.config.batch_size, self._workers)
+        return self.forward(passages, batch_size, token_scores)
+
+    def forward(
+        self, passages: Sequence[Passage], batch_size: int, work: Callable[[Any, Sequence[Passage]], list[T]]
+    ) -> Iterator[tuple[int, T]]:
+        return in_batches(self._model, passages, batch_size, work, self._workers)
 
     def _answer(self, tokens: list[int], prompt_tokens: int, logprob: float) -> Answer:
         ended = tokens[-1] in self.end_tokens

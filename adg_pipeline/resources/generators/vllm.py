@@ -128,7 +128,7 @@ class VllmGenerator(Generator):
         finally:
             engine.abort_request(list(in_flight))
 
-    def score(self, passages: Sequence[Passage]) -> Iterator[Scored]:
+    def score(self, passages: Sequence[Passage], batch_size: int) -> Iterator[Scored]:
         """From the engine's log-probabilities of the prompt, a passage being one. Entropies it doesn't tell."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -150,7 +150,7 @@ class VllmGenerator(Generator):
                 yield place, AnswerError(reason, status="prompt_too_long")
             else:
                 jobs.append((str(place), [*passage.context, *passage.scored], settings))
-        for output in self._outputs(iter(jobs), self.config.batch_size):
+        for output in self._outputs(iter(jobs), batch_size):
             place = int(output.request_id)
             passage = passages[place]
             # None for the first token, which nothing stands before.

@@ -1,15 +1,14 @@
 """The reference losses of one shard: passages to score, and what is made of their scores."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from adg_pipeline.algorithms.prompts import PromptError, user_turn
+from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.errors import ShardFault
-from adg_pipeline.models.templates import Prompt, PromptTemplate
+from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import (
     LOCAL_SCORER,
     AnswerError,
@@ -18,9 +17,12 @@ from adg_pipeline.resources.generators.base import (
     Passage,
     TokenScores,
 )
-from adg_pipeline.resources.generators.endings import STOP
 from adg_pipeline.resources.generators.schema import FAILED, OK, PROMPT_TOO_LONG
+from adg_pipeline.resources.losses.examples import Example, tokenized, unscored_answers
+from adg_pipeline.resources.losses.noise import under_noise
+from adg_pipeline.resources.losses.ranker import Ranker
 from adg_pipeline.resources.losses.schema import REFERENCE_LOSSES_SCHEMA
+from adg_pipeline.resources.losses.states import weighted_states
 from adg_pipeline.settings.sections import ReferenceLossConfig
 
 MARKER = (
@@ -32,20 +34,7 @@ BLOCK = 512
 # Thresholds of the reach gate that the share of examples within is told of.
 GAPS = (-0.5, -1.0, -2.0, -3.0)
 
-Ids = tuple[int, ...]
-
-
-@dataclass
-class _Example:
-    """One example on its way: its tokens, and where its scores go."""
-
-    row: dict[str, Any]
-    prompt: Ids = ()
-    reference: Ids = ()
-    answer_logprobs: dict[int, float | None] = field(default_factory=dict)
-
-
-_Take = Callable[[_Example, TokenScores], None]
+_Take = Callable[[Example, TokenScores], None]
 
 
 def score_references(
@@ -54,6 +43,9 @@ def score_references(
     generator: Generator,
     config: ReferenceLossConfig,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    known: pa.Table | None = None,
+    ranker: Ranker | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """A table of `REFERENCE_LOSSES_SCHEMA`, in the order of ``examples``, and what to say of it.
 
@@ -63,9 +55,11 @@ def score_references(
             scores; otherwise the answers are scored as well.
         generator: an open generator, the scorer.
         progress: called with (examples done, examples in all).
+        known: an earlier table of the same examples and answers: what it holds isn't computed again.
+        ranker: that of ``config.ranker``.
 
     Raises:
-        GeneratorError: the engine can't score a given text.
+        GeneratorError: the engine can't score a given text, or doesn't show the model whose states are asked for.
         ShardFault: more examples failed than ``config.max_failed_share`` allows. Those too long for the context don't
             count as failed.
     """
@@ -75,10 +69,11 @@ def score_references(
             f"{LOCAL_SCORER}"
         )
     records, sampled = examples.to_pylist(), {row["example_id"]: row for row in answers.to_pylist()}
+    before = {row["example_id"]: row for row in known.to_pylist()} if known is not None else {}
     rows: list[dict[str, Any]] = []
     for start in range(0, len(records), BLOCK):
-        block = records[start : start + BLOCK]
-        rows += _score_block(block, sampled, generator, config)
+        block = _Block(records[start : start + BLOCK], sampled, before, generator, config)
+        rows += block.scored(ranker)
         _require_few_failures(rows, len(records), config.max_failed_share)
         if progress:
             progress(len(rows), len(records))
@@ -108,117 +103,121 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _score_block(
-    records: Sequence[Mapping[str, Any]],
-    sampled: Mapping[str, Mapping[str, Any]],
-    generator: Generator,
-    config: ReferenceLossConfig,
-) -> list[dict[str, Any]]:
-    template = generator.template
-    assert template is not None
-    (marker,) = template.encode([Prompt(MARKER, (MARKER,))])
-    shard = _tokenized(records, template)
-    passages: list[Passage] = []
-    takers: list[tuple[_Example, _Take]] = []
-    longest = generator.context_length
+class _Block:
+    """Some examples of a shard, and what of them isn't known yet."""
 
-    def ask(example: _Example, passage: Passage, take: _Take) -> None:
+    def __init__(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        sampled: Mapping[str, Mapping[str, Any]],
+        before: Mapping[str, Mapping[str, Any]],
+        generator: Generator,
+        config: ReferenceLossConfig,
+    ) -> None:
+        assert generator.template is not None
+        self._generator, self._config, self._template = generator, config, generator.template
+        self._records, self._sampled = records, sampled
+        self._examples = tokenized(records, self._template)
+        longest = generator.context_length
+        for example in self._examples:
+            known = before.get(example.row["example_id"])
+            if example.row["status"] == OK and known is not None and known["status"] == OK:
+                example.row |= {name: value for name, value in known.items() if value is not None}
+            if longest is not None and len(example.whole) > longest:
+                reason = f"prompt and reference of {len(example.whole)} tokens exceed the context of {longest}"
+                example.row |= {"status": PROMPT_TOO_LONG, "reason": reason}
+
+    def scored(self, ranker: Ranker | None) -> list[dict[str, Any]]:
+        """A row per example."""
+        passages, takers = [], []
+        for example, passage, take in self._to_score():
+            if self._fits(passage):
+                passages.append(passage)
+                takers.append((example, take))
+        for place, scores in self._generator.score(passages, self._config.batch_size) if passages else ():
+            example, take = takers[place]
+            if not isinstance(scores, AnswerError):
+                take(example, scores)
+            elif example.row["status"] != FAILED:
+                example.row |= {"status": scores.status, "reason": scores.reason}
+        if self._config.states:
+            self._add("state", weighted_states, lambda example, record: example.whole)
+        if self._config.noisy_copies:
+            work = under_noise(self._config.noisy_copies)
+            self._add("noisy_ifd", work, lambda example, record: self._plain(example, record))
+        if ranker is not None:
+            self._rank(ranker)
+        return [_finished(example) for example in self._examples]
+
+    def _to_score(self) -> Iterator[tuple[Example, Passage, _Take]]:
+        """The passages that tell what isn't known yet, and where their scores go."""
+        (marker,) = self._template.encode([Prompt(MARKER, (MARKER,))])
+        own_answers = self._config.model == "backbone"
+        for example, _ in self._waiting("reference_logprob"):
+            yield example, example.whole, _take_prompted(self._generator)
+        for example, _ in self._waiting("bare_logprob"):
+            yield example, Passage(tuple(marker), example.reference), _take("bare_logprob")
+        if self._config.plain:
+            for example, record in self._waiting("plain_logprob"):
+                yield example, self._plain(example, record), _take("plain_logprob")
+            for example, _ in self._waiting("plain_bare_logprob"):
+                yield example, Passage((), example.reference), _take("plain_bare_logprob")
+        for example, record in self._waiting("answer_logprob"):
+            sampled = self._sampled.get(record["example_id"])
+            for place, passage in unscored_answers(example, sampled, self._template, own_answers).items():
+                yield example, passage, _take_answer(place)
+
+    def _waiting(self, column: str) -> Iterator[tuple[Example, Mapping[str, Any]]]:
+        """Examples that have no value there yet."""
+        for example, record in zip(self._examples, self._records, strict=True):
+            if example.row["status"] == OK and example.row.get(column) is None:
+                yield example, record
+
+    def _fits(self, passage: Passage) -> bool:
         """What is too long is no fault of the example: its value stays null."""
-        if longest is None or len(passage) <= longest:
-            passages.append(passage)
-            takers.append((example, take))
+        return self._generator.context_length is None or len(passage) <= self._generator.context_length
 
-    for example, record in zip(shard, records, strict=True):
-        if example.row["status"] != OK:
-            continue
-        whole = Passage((), example.prompt + example.reference)
-        if longest is not None and len(whole) > longest:
-            reason = f"prompt and reference of {len(whole)} tokens exceed the context of {longest}"
-            example.row |= {"status": PROMPT_TOO_LONG, "reason": reason}
-            continue
-        ask(example, whole, _take_prompted(generator))
-        ask(example, Passage(tuple(marker), example.reference), _take("bare_logprob"))
-        if config.plain:
-            asked = user_turn(record["instruction"], record["input"]) + "\n"
-            (plain,) = template.encode([template.plain(asked)])
-            ask(example, Passage(tuple(plain), example.reference), _take("plain_logprob"))
-            ask(example, Passage((), example.reference), _take("plain_bare_logprob"))
-        kept = config.model == "backbone"
-        for place, passage in _unscored(example, sampled.get(record["example_id"]), template, kept).items():
-            ask(example, passage, _take_answer(place))
-    for place, scores in generator.score(passages):
-        example, take = takers[place]
-        if not isinstance(scores, AnswerError):
-            take(example, scores)
-        elif example.row["status"] != FAILED:
-            example.row |= {"status": scores.status, "reason": scores.reason}
-    return [_finished(example) for example in shard]
+    def _plain(self, example: Example, record: Mapping[str, Any]) -> Passage:
+        asked = user_turn(record["instruction"], record["input"]) + "\n"
+        (plain,) = self._template.encode([self._template.plain(asked)])
+        return Passage(tuple(plain), example.reference)
 
+    def _add(
+        self,
+        column: str,
+        work: Callable[[Any, Sequence[Passage]], list[Any]],
+        passage_of: Callable[[Example, Mapping[str, Any]], Passage],
+    ) -> None:
+        """Columns that the engine doesn't tell: one, or those of the mapping that the work gives."""
+        asked = [(example, passage_of(example, record)) for example, record in self._waiting(column)]
+        fitting = [(example, passage) for example, passage in asked if self._fits(passage)]
+        passages = [passage for _, passage in fitting]
+        for place, found in self._generator.forward(passages, self._config.batch_size, work) if passages else ():
+            fitting[place][0].row |= found if isinstance(found, dict) else {column: found}
 
-def _tokenized(records: Sequence[Mapping[str, Any]], template: PromptTemplate) -> list[_Example]:
-    """Prompt and reference of each example as training has them; the reference up to the token that ends it."""
-    shard, pairs, rendered = [], [], []
-    for record in records:
-        example = _Example({"example_id": record["example_id"], "status": OK, "reason": None})
-        shard.append(example)
-        try:
-            pairs.append(template.answers(record)[-1])
-            rendered.append(example)
-        except PromptError as error:
-            example.row |= {"status": FAILED, "reason": str(error)}
-    prompts = template.encode([prompt for prompt, _ in pairs])
-    wholes = template.encode([whole for _, whole in pairs])
-    for example, (prompt, whole), ids, whole_ids in zip(rendered, pairs, prompts, wholes, strict=True):
-        reference = template.answer_ids(prompt, whole, ids, whole_ids)
-        if reference is None:
-            example.row |= {
-                "status": FAILED,
-                "reason": "the chat template doesn't begin the conversation as its prompt",
-            }
-            continue
-        end = next((place for place, token in enumerate(reference) if token in template.turn_ends), len(reference))
-        example.prompt, example.reference = tuple(ids), tuple(reference[: end + 1])
-        example.row["reference_tokens"] = len(example.reference)
-    return shard
-
-
-def _unscored(
-    example: _Example, sampled: Mapping[str, Any] | None, template: PromptTemplate, kept: bool
-) -> dict[int, Passage]:
-    """The sampled answers without a log-probability, as passages by their place; the others' are noted."""
-    if sampled is None or sampled["status"] != OK:
-        return {}
-    told = (sampled.get("output_logprobs") if kept else None) or [None] * len(sampled["answers"])
-    passages = {}
-    for place, (text, reason, logprob) in enumerate(
-        zip(sampled["answers"], sampled["finish_reasons"], told, strict=True)
-    ):
-        example.answer_logprobs[place] = logprob
-        if logprob is not None:
-            continue
-        ids = template.encode_answer(text)
-        if reason == STOP and template.end is not None:
-            ids = [*ids, template.end]
-        passages[place] = Passage(example.prompt, tuple(ids))
-    return passages
+    def _rank(self, ranker: Ranker) -> None:
+        waiting = list(self._waiting("ranker_score"))
+        pairs = [(user_turn(record["instruction"], record["input"]), record["output"]) for _, record in waiting]
+        for (example, _), score in zip(waiting, ranker.scores(pairs, self._config.batch_size), strict=True):
+            example.row["ranker_score"] = score
 
 
 def _take(name: str) -> _Take:
-    def take(example: _Example, scores: TokenScores) -> None:
+    def take(example: Example, scores: TokenScores) -> None:
         example.row[name] = _mean(scores.logprobs)
 
     return take
 
 
 def _take_answer(place: int) -> _Take:
-    def take(example: _Example, scores: TokenScores) -> None:
+    def take(example: Example, scores: TokenScores) -> None:
         example.answer_logprobs[place] = _mean(scores.logprobs)
 
     return take
 
 
 def _take_prompted(generator: Generator) -> _Take:
-    def take(example: _Example, scores: TokenScores) -> None:
+    def take(example: Example, scores: TokenScores) -> None:
         count = len(example.reference)
         own = scores.logprobs[-count:] if count else scores.logprobs[:0]
         example.row |= {"reference_logprob": _mean(own), "sequence_logprob": _mean(scores.logprobs)}
@@ -230,7 +229,7 @@ def _take_prompted(generator: Generator) -> _Take:
     return take
 
 
-def _finished(example: _Example) -> dict[str, Any]:
+def _finished(example: Example) -> dict[str, Any]:
     if example.row["status"] != OK:
         return {name: example.row.get(name) for name in ("example_id", "status", "reason", "reference_tokens")}
     told = [value for _, value in sorted(example.answer_logprobs.items())]

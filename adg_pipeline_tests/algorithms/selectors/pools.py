@@ -34,6 +34,11 @@ def candidates(rows: int, seed: int = 0) -> Candidates:
             "plain_bare_logprob": draw.uniform(-3, 0, rows),
             "sequence_logprob": draw.uniform(-3, 0, rows).round(1),
             "confident_surprise": draw.uniform(0, 1, rows).round(1),
+            "noisy_ifd": draw.uniform(0.5, 1.2, rows).round(2),
+            "selective_ifd": draw.uniform(0.2, 2, (rows, 3)).round(1).tolist(),
+            "selective_ifd_spread": draw.uniform(0, 1, (rows, 3)).round(1).tolist(),
+            "selective_tokens": [[30, number, 1] for number in draw.integers(2, 30, rows)],
+            "ranker_score": draw.uniform(-1, 1, rows).round(1),
             "instruction": [f"Say {word} {number}" for number, word in enumerate(draw.choice(list("abcdef"), rows))],
             "input": [""] * rows,
             "output": [" ".join(draw.choice(["red", "green", "blue", "grey"], 12)) for _ in range(rows)],
@@ -42,4 +47,5 @@ def candidates(rows: int, seed: int = 0) -> Candidates:
     vectors = draw.standard_normal((rows, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     centroids = draw.standard_normal((BINS, DIMENSION)).astype(np.float32)
-    return Candidates(frame, vectors, centroids, ["Say a red", "Say b blue"])
+    likeness = draw.uniform(-1, 1, (rows, 2)).round(1).astype(np.float32)
+    return Candidates(frame, vectors, centroids, ["Say a red", "Say b blue"], likeness)

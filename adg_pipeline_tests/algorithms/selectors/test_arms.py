@@ -51,6 +51,7 @@ def test_it_reads_only_what_it_declares(name: str) -> None:
         frame=declared,
         vectors=pool.vectors if arm.chooses.vectors else None,
         centroids=pool.centroids if arm.chooses.centroids else None,
+        likeness=pool.likeness if arm.chooses.likeness else None,
     )
     whole = SELECTORS[config.selector].choose(pool, config)
     assert SELECTORS[config.selector].choose(less, config)["selected"].to_list() == whole["selected"].to_list()

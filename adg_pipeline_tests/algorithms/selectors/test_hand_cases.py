@@ -15,7 +15,9 @@ from adg_pipeline.algorithms.selectors.deita import filter_repetitions
 from adg_pipeline.algorithms.selectors.dsir import importance, ngram_counts
 from adg_pipeline.algorithms.selectors.ifd import NO_HELP
 from adg_pipeline.algorithms.selectors.mig import greedy, propagation
+from adg_pipeline.algorithms.selectors.rds_plus import round_robin
 from adg_pipeline.algorithms.selectors.spectral import eigenscore, semantic_entropy
+from adg_pipeline.algorithms.selectors.t_shirt import nearest_threshold
 from adg_pipeline.algorithms.selectors.zip import compression_ratio, least_compressible
 from adg_pipeline.settings.sections import SelectionConfig
 
@@ -150,3 +152,57 @@ def test_dsir_weighs_by_what_targets_hold() -> None:
     assert sum(ngram_counts("Add two numbers.").values()) == 4 + 3
     near, far = importance(["add two numbers", "write a poem"], ["add three numbers"])
     assert near > far
+
+
+# Likeness of five examples to three queries, the third like the first.
+LIKENESS = np.array(
+    [[0.9, 0.1, 0.8], [0.8, 0.2, 0.9], [0.5, 0.9, 0.1], [0.5, 0.1, 0.7], [0.1, 0.9, 0.2]], dtype=np.float32
+)
+
+
+def test_queries_take_in_turns_what_is_most_like_them_and_nothing_twice() -> None:
+    # First round: 0, the first of two equals 2, and 1. Then the first query's next two are 2 (taken) and 3 in order of rows.
+    assert round_robin(LIKENESS, 5).tolist() == [0, 2, 1, 3, 4]
+    assert round_robin(LIKENESS, 2).tolist() == [0, 2]  # in the middle of a round
+    assert round_robin(LIKENESS[:, :1], 3).tolist() == [0, 1, 2]
+
+
+def test_an_example_without_a_state_is_left_out_of_rds_plus() -> None:
+    unknown = LIKENESS.copy()
+    unknown[0] = np.nan
+    frame = pl.DataFrame({"example_id": list("abcde"), "bin": [0] * 5})
+    arm = BUILT_IN["rds_plus"]
+    table = arm.chooses.choose(Candidates(frame, likeness=unknown), arm.config(SelectionConfig(budget=3)))
+    assert table.filter("selected").sort("position")["example_id"].to_list() == ["b", "c", "d"]
+    assert table["left_out"].is_not_null().to_list() == [True, False, False, False, False]
+
+
+def test_t_shirt_takes_the_steadiest_of_the_hardest_of_those_that_the_instruction_helps() -> None:
+    tokens = [
+        [10, 4, 1],
+        [10, 6, 1],
+        [10, 5, 1],
+        [10, 5, 1],
+        [10, 5, 1],
+    ]  # the second threshold keeps half of the pool's
+    assert nearest_threshold(np.array(tokens)) == 1
+    table = ranked(
+        "t_shirt", 2, selective_tokens=tokens,  # type: ignore[arg-type]
+        noisy_ifd=[0.9, 1.0, 0.9, 0.9, 0.9],
+        selective_ifd=[[0.0, 0.8, 0.0], [0.0, 9.0, 0.0], [0.0, 0.7, 0.0], [0.0, 0.6, 0.0], [0.0, 0.5, 0.0]],  # type: ignore[arg-type]
+        selective_ifd_spread=[[9.0, 0.3, 9.0], [9.0, 0.0, 9.0], [9.0, 0.1, 9.0], [9.0, 0.2, 9.0], [9.0, 0.0, 9.0]],  # type: ignore[arg-type]
+    )  # fmt: skip
+    # b isn't helped by its instruction; of the four hardest others, all go on, and e and c vary least.
+    assert table.filter("selected").sort("position")["example_id"].to_list() == ["e", "c"]
+    assert table["left_out"].to_list() == [None, NO_HELP, None, None, None]
+    one = ranked(
+        "t_shirt", 1, selective_tokens=tokens,  # type: ignore[arg-type]
+        noisy_ifd=[0.9] * 5,
+        selective_ifd=[[0.0, 0.8, 0.0], [0.0, 0.1, 0.0], [0.0, 0.7, 0.0], [0.0, 0.6, 0.0], [0.0, 0.5, 0.0]],  # type: ignore[arg-type]
+        selective_ifd_spread=[[9.0, 0.3, 9.0], [9.0, 0.0, 9.0], [9.0, 0.1, 9.0], [9.0, 0.2, 9.0], [9.0, 0.0, 9.0]],  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert one.filter("selected")["example_id"].to_list() == ["c"]  # of a and c, twice the budget
+
+
+def test_scar_takes_what_the_ranker_scores_highest() -> None:
+    assert chosen("scar", 2, ranker_score=[0.1, -0.4, 2.0]) == ["c", "a"]

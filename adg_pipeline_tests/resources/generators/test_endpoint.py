@@ -337,7 +337,7 @@ PASSAGES = [Passage((1, 2), (3, 4, 5)), Passage((), (6, 7)), Passage((8,), ())]
 
 def scores(generator: EndpointGenerator) -> dict[int, TokenScores | AnswerError]:
     with generator:
-        return dict(generator.score(PASSAGES))
+        return dict(generator.score(PASSAGES, 32))
 
 
 def test_a_server_scores_a_text_by_echoing_it(server: FaultyServer) -> None:

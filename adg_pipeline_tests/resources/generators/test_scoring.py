@@ -21,7 +21,7 @@ def test_scores_are_those_of_one_forward_pass(tiny_model: str) -> None:
 
     passage = Passage((5, 6, 7), (8, 9, 10, 11))
     with opened(tiny_model) as generator:
-        ((_, scores),) = generator.score([passage])
+        ((_, scores),) = generator.score([passage], 32)
         with torch.inference_mode():
             logits = generator._model(torch.tensor([[*passage.context, *passage.scored]])).logits[0]
     assert isinstance(scores, TokenScores)
@@ -39,8 +39,8 @@ def test_scores_depend_neither_on_batch_nor_on_order(tiny_llama: str) -> None:
     ]
     found = []
     for size, places in ((1, list(range(30))), (7, list(range(30))[::-1])):
-        with opened(tiny_llama, size) as generator:
-            scored = dict(generator.score([passages[place] for place in places]))
+        with opened(tiny_llama) as generator:
+            scored = dict(generator.score([passages[place] for place in places], size))
         found.append([scored[places.index(place)] for place in range(30)])
     for one, other, passage in zip(*found, passages, strict=True):
         assert isinstance(one, TokenScores)
@@ -66,7 +66,7 @@ def test_an_answer_comes_with_the_log_probability_that_scoring_it_gives(
             tokens = generator.tokenizer(answer.text, add_special_tokens=False).input_ids
             if len(tokens) != answer.output_tokens:
                 continue  # other tokens spell the same text
-            ((_, scores),) = generator.score([Passage(tuple(prompt), tuple(tokens))])
+            ((_, scores),) = generator.score([Passage(tuple(prompt), tuple(tokens))], 32)
             assert isinstance(scores, TokenScores)
             assert answer.logprob == pytest.approx(scores.logprobs.mean(), abs=1e-6)
 
@@ -81,7 +81,7 @@ def test_the_embedded_backbone_finds_right_answers_likelier_than_wrong_ones() ->
             prompt, whole = template.answers(example)[-1]
             ids, whole_ids = template.encode([prompt, whole])
             scored = template.answer_ids(prompt, whole, ids, whole_ids)
-            ((_, scores),) = generator.score([Passage(tuple(ids), tuple(scored or ()))])
+            ((_, scores),) = generator.score([Passage(tuple(ids), tuple(scored or ()))], 32)
             assert isinstance(scores, TokenScores)
             return float(scores.logprobs.mean())
 

@@ -14,7 +14,7 @@ from adg_pipeline.resources.generators.endpoint import EndpointGenerator
 from adg_pipeline.resources.generators.journal import AnswerJournal
 from adg_pipeline.resources.generators.shard import generate_shard
 from adg_pipeline.resources.generators.transformers import TransformersGenerator
-from adg_pipeline.resources.losses.schema import REFERENCE_LOSSES_SCHEMA
+from adg_pipeline.resources.losses.schema import ON_REQUEST, REFERENCE_LOSSES_SCHEMA
 from adg_pipeline.resources.losses.shard import score_references
 from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig
 from adg_pipeline_tests.workbench import records
@@ -30,9 +30,9 @@ class Counting(TransformersGenerator):
 
     scored = 0
 
-    def score(self, passages: Any) -> Iterator[Scored]:
+    def score(self, passages: Any, batch_size: int) -> Iterator[Scored]:
         self.scored += len(passages)
-        return super().score(passages)
+        return super().score(passages, batch_size)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_reference_beyond_the_context_is_no_failure(generator: Counting, pool:
 class Unscored(Counting):
     """Scores nothing."""
 
-    def score(self, passages: Any) -> Iterator[Scored]:
+    def score(self, passages: Any, batch_size: int) -> Iterator[Scored]:
         for place in range(len(passages)):
             yield place, AnswerError("not this one")
 
@@ -170,10 +170,12 @@ def test_an_empty_reference_is_its_end_token(generator: Counting, pool: pa.Table
 
 def test_stored_values_depend_neither_on_order_nor_on_batches(pool: pa.Table, answers: pa.Table) -> None:
     places = [3, 0, 5, 2, 4, 1]
-    with Counting(CONFIG) as one, Counting(CONFIG.model_copy(update={"batch_size": 1})) as other:
-        found = rows(scored(pool, answers, one, ReferenceLossConfig(plain=True)))
-        turned = rows(scored(pool.take(places), answers, other, ReferenceLossConfig(plain=True)))
+    asked = {"plain": True, "states": True, "noisy_copies": 3}
+    with Counting(CONFIG) as one, Counting(CONFIG) as other:
+        found = rows(scored(pool, answers, one, ReferenceLossConfig(**asked)))
+        turned = rows(scored(pool.take(places), answers, other, ReferenceLossConfig(**asked, batch_size=1)))
     assert turned == [found[place] for place in places]
+    assert all(row[name] is not None for row in found for names in ON_REQUEST.values() for name in names[:-1])
 
 
 def test_another_model_scores_the_answers_too(
@@ -205,7 +207,8 @@ def test_what_scores(values: dict[str, str], generating: str, engine: str) -> No
     )
     scorer = ReferenceLossConfig.model_validate(values).scorer(generation)
     own = "model" in values
-    assert (scorer.engine, scorer.backbone, scorer.stop) == (engine, "small" if own else "large", [])
+    assert (scorer.engine, scorer.backbone) == (engine, "small" if own else "large")
+    assert (scorer == generation) == (values == {})  # the same engine serves both
     assert scorer.vllm.max_model_len == (None if own else 8192)
 
 
@@ -217,3 +220,12 @@ def test_without_the_tokenizer_nothing_is_scored(pool: pa.Table, answers: pa.Tab
 
 def test_a_passage_says_how_long_it_is() -> None:
     assert len(Passage((1, 2), (3,))) == 3
+
+
+def test_what_is_known_already_is_not_scored_again(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
+    first = scored(pool, answers, generator, ReferenceLossConfig())
+    before = generator.scored
+    more = ReferenceLossConfig(plain=True, states=True)
+    second = score_references(pool, answers, generator, more, known=first)[0]
+    assert generator.scored - before == 2 * pool.num_rows  # the plain passes; states are no scores
+    assert rows(second) == rows(scored(pool, answers, generator, more))
