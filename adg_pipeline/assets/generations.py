@@ -68,10 +68,11 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
             materialize_shards(context, store, plan, compute, lambda stored: report.generations(store, stored))
             # An engine can't pass from one step's process to another's, so references are scored here while it is open.
             losses = asked_of(context, store, ReferenceLossConfig, references.NAME) if opened.is_open else None
-            sampled = generation_asked(context, store, defaults)
-            if losses is not None and losses.scorer(sampled) == config:
-                scoring = references.Scoring(store, losses, sampled, opened, context.log.info)
-                compute_alongside(context, store, references.NAME, scoring.plan, scoring.compute)
+            if losses is not None:
+                sampled = generation_asked(context, store, defaults)
+                if losses.scorer(sampled) == config:
+                    scoring = references.Scoring(store, losses, sampled, opened, context.log.info)
+                    compute_alongside(context, store, references.NAME, scoring.plan, scoring.compute)
 
     return generations
 
