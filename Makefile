@@ -15,7 +15,7 @@ PORT ?= 3000
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo dev test lint test-vllm bench clean
+.PHONY: help install demo dev test lint test-vllm bench truth clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's C
 
 bench: install ## measure speed against baselines
 	@$(VENV)/bin/python -m benchmarks
+
+truth: install ## which arms pick what teaches, in the embedded world: hours, goes on where it stopped
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m benchmarks.truth
 
 clean: ## remove what the targets made, but not your data
 	rm -rf $(VENV) $(VLLM_VENV) .demo .mypy_cache .ruff_cache .pytest_cache

@@ -79,8 +79,8 @@ def test_algorithms_know_neither_dagster_nor_models_nor_the_disk() -> None:
 def test_tests_stand_where_the_code_they_test_stands() -> None:
     folders = {path.name for path in Path(__file__).parent.iterdir() if (path / "__init__.py").exists()}
     rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
-    # Tests of the whole: what breaks, what is killed, and what needs vLLM's own environment.
-    assert folders - rooms == {"faults", "kills", "vllm"}
+    # Tests of the whole: what breaks, what is killed, what needs vLLM's own environment; and of what isn't in the package.
+    assert folders - rooms == {"faults", "kills", "vllm", "benchmarks"}
 
 
 def _top_names(node: ast.AST) -> list[str]:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from adg_pipeline.algorithms.prompts import Template
 from adg_pipeline.demo.questions import Question, skill_question
@@ -61,23 +62,34 @@ def evaluate(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="left")
-    prompt_template = PromptTemplate(tokenizer, template)
-    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    marks: list[bool] = []
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or threads_before)
     try:
-        for start in range(0, len(questions), batch_size):
-            batch = questions[start : start + batch_size]
-            prompts = [prompt_template.prompt(asdict(question)).text for question in batch]
-            inputs = tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
-            with torch.inference_mode():
-                outputs = model.generate(**inputs, do_sample=False, max_new_tokens=_LONGEST_ANSWER)
-            answers = tokenizer.batch_decode(outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-            marks += [answer.strip() == question.output for question, answer in zip(batch, answers, strict=True)]
+        marks = answered_rightly(model, PromptTemplate(tokenizer, template), questions, batch_size=batch_size)
     finally:
         torch.set_num_threads(threads_before)
     right: dict[str, list[bool]] = {}
     for question, mark in zip(questions, marks, strict=True):
         right.setdefault(question.skill, []).append(mark)
     return SkillAccuracy({skill: sum(of) / len(of) for skill, of in right.items()}, tuple(marks))
+
+
+def answered_rightly(
+    model: Any, template: PromptTemplate, questions: Sequence[Question], *, batch_size: int = 64
+) -> list[bool]:
+    """Whether a model's greedy answer to each question is exactly the right one. The tokenizer must pad on the left."""
+    import torch
+
+    model.eval()
+    marks: list[bool] = []
+    for start in range(0, len(questions), batch_size):
+        batch = questions[start : start + batch_size]
+        prompts = [template.prompt(asdict(question)).text for question in batch]
+        inputs = template.tokenizer(prompts, return_tensors="pt", padding=True, return_token_type_ids=False)
+        with torch.inference_mode():
+            outputs = model.generate(**inputs, do_sample=False, max_new_tokens=_LONGEST_ANSWER)
+        tokens = outputs[:, inputs["input_ids"].shape[1] :]
+        answers = template.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        marks += [answer.strip() == question.output for question, answer in zip(batch, answers, strict=True)]
+    return marks

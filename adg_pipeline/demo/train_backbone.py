@@ -118,11 +118,16 @@ def _batches(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Iterator[tup
 
 
 def train(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """Train by AdamW with warm-up and cosine decay, loss on the answers."""
+    """Train from random weights."""
+    return fit(make_model(tokenizer, recipe.seed), recipe, tokenizer)
+
+
+def fit(model: LlamaForCausalLM, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Train a model in place by AdamW with warm-up and cosine decay, loss on the answers; returns it."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    model = make_model(tokenizer, recipe.seed).train()
+    model.train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
     )
