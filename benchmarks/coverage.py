@@ -3,8 +3,8 @@
     python -m benchmarks.coverage > benchmarks/coverage.md
 
 Marks are right or wrong: a question's difficulty, its cluster's, how much better an arm is at it, a seed's luck and the
-chance of the single mark make the odds. Seeds vary not at all, add about as much error to an arm's mean as its questions
-do, or three times as much. With 2,000 pairs of arms a row, a figure is within 1% of the one that more pairs would give.
+chance of the single mark make the odds. Seeds vary not at all, or add half as much error to an arm's mean as its questions
+do, about as much, or more. With 2,000 pairs of arms a row, a figure is within 1% of the one that more pairs would give.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class World:
 
 def worlds() -> Iterator[World]:
     for seeds in (1, 2, 3, 5, 10):
-        for times in (0.0, 1.0, 3.0):
+        for times in (0.0, 0.5, 1.0, 2.0, 4.0):
             yield World(seeds, times * 0.08 * np.sqrt(seeds))
     for clusters in (3, 5, 10, 27):
         for seeds in (2, 3, 5):
