@@ -1,15 +1,23 @@
 """Fixtures that more than one test folder needs."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from adg_pipeline_tests.workbench import Workbench
+from adg_pipeline_tests.workbench import NoCapture, Workbench, records
 
 # Model libraries call out unless told not to; every model of the tests is a local path.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# What runs whole services and trainings comes first: started last, it would leave the other workers with nothing to do.
+LONG = {"test_ui.py", "test_daemon.py", "test_kills.py", "test_training.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +33,20 @@ def shared() -> Path:
 def bench(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Workbench:
     """A pipeline of its own in a temporary folder."""
     return Workbench(tmp_path, capfd)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """Two shards of 12 brought to a subset of 12, undisturbed. Tests work on copies."""
+    bench = Workbench(tmp_path_factory.mktemp("finished"), NoCapture())
+    bench.add("a", records(12))
+    bench.add("b", records(12, first=12))
+    assert bench.adg("run").code == 0
+    return bench
+
+
+@pytest.fixture
+def ready(finished: Workbench, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Workbench:
+    """A copy of the finished pipeline."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    return Workbench(tmp_path / "copy", capfd)

@@ -18,20 +18,18 @@ from adg_pipeline.orchestration.runs import PARTITION_TAG
 from adg_pipeline.resources.generators.transformers import TransformersGenerator
 from adg_pipeline.resources.losses.states import query_states
 from adg_pipeline.settings.sections import GenerationConfig, SelectionConfig
-from adg_pipeline_tests.faults.conftest import NoCapture
 from adg_pipeline_tests.resources.losses.rankers import write_ranker
-from adg_pipeline_tests.workbench import Workbench, records
+from adg_pipeline_tests.workbench import NoCapture, Workbench, records
 
 ROWS, BUDGET = 26, 9
+MADE = "superfiltering"  # the arm whose subset is made in both pools
 SCORED = GenerationConfig(dtype="auto", device="cpu")
 
 
 def own_bench(folder: Any, **batches: int) -> Workbench:
     """One whose references are scored in every way there is."""
-    capture: Any = NoCapture()
-    bench = Workbench(folder, capture)
+    bench = Workbench(folder, NoCapture())
     bench.settings["selected_subset"] = {"budget": BUDGET}
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}
     write_ranker(folder / "ranker")
     ranker = str(folder / "ranker")
     bench.settings["reference_losses"] = {"plain": True, "states": True, "noisy_copies": 2, "ranker": ranker}
@@ -50,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     with pytest.MonkeyPatch.context() as patch:
         really = TransformersGenerator.open
         patch.setattr(TransformersGenerator, "open", lambda generator: (opened.append(1), really(generator)))
-        made = bench.adg("run", "--arm", "superfiltering")
+        made = bench.adg("run", "--arm", MADE)
     assert made.code == 0, made.err
     assert len(opened) == 1  # for the answers and for the references
     return bench
@@ -63,7 +61,7 @@ def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     backwards = records(ROWS)[::-1]
     bench.add("b", backwards[:17])
     bench.add("a", backwards[17:])
-    made = bench.adg("run", "--arm", "superfiltering", "--multiprocess")
+    made = bench.adg("run", "--arm", MADE, "--multiprocess")
     assert made.code == 0, made.err
     return bench
 
@@ -90,6 +88,13 @@ def test_the_subset_is_the_same_whatever_the_shards_order_and_batches(
     one, other = table(whole, arm), table(in_pieces, arm)
     assert one["selected"].any()
     assert one.equals(other)
+
+
+def test_the_stored_subset_is_the_same_whatever_the_shards_order_and_batches(
+    whole: Workbench, in_pieces: Workbench
+) -> None:
+    assert whole.subset(MADE) == in_pieces.subset(MADE)
+    assert len(whole.subset(MADE)) == BUDGET
 
 
 def test_in_processes_of_their_own_the_step_that_answers_scores_too(in_pieces: Workbench) -> None:

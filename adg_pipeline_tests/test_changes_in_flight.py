@@ -23,7 +23,6 @@ SEEDS = range(*map(int, os.environ.get("ADG_SEEDS", "1-2").split("-")))
 
 
 def small(bench: Workbench) -> None:
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}
     bench.settings["selected_subset"]["budget"] = 5
     bench.write_settings()
 

@@ -31,7 +31,6 @@ def test_no_more_gpu_steps_than_the_limit_over_all_runs_and_the_rest_is_not_held
     bench: Workbench, tmp_path: Path
 ) -> None:
     bench.settings["sensors"] = {"interval_seconds": 2, "settle_seconds": 1, "max_shards_per_run": 1}
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}
     bench.settings["selected_subset"]["budget"] = 4
     bench.write_settings()
     pool = records(SHARDS * ROWS)

@@ -9,7 +9,6 @@ from adg_pipeline_tests.workbench import Workbench, records
 
 def test_dropped_files_are_computed_and_the_subset_renewed_without_a_touch(bench: Workbench, tmp_path: Path) -> None:
     bench.settings["sensors"] = {"interval_seconds": 2, "settle_seconds": 1}
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}  # opens in half the time of the other
     bench.write_settings()
     bench.add("first", records(14))
     with dagster_dev(tmp_path, bench.environment()) as dev:

@@ -11,16 +11,15 @@ import pytest
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.sensors import build_reselection_sensor
-from adg_pipeline_tests.faults.conftest import NoCapture
-from adg_pipeline_tests.workbench import Workbench, records
+from adg_pipeline_tests.workbench import NoCapture, Workbench, records
+
+pytestmark = pytest.mark.xdist_group("kept_subsets")  # one worker makes the pool
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     """A pool of 14 whose budget nobody configured, and the subset of `adg run --budget 6`. Tests work on copies."""
-    capture: Any = NoCapture()
-    bench = Workbench(tmp_path_factory.mktemp("made"), capture)
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}
+    bench = Workbench(tmp_path_factory.mktemp("made"), NoCapture())
     del bench.settings["selected_subset"]
     bench.write_settings()
     bench.add("a", records(14))

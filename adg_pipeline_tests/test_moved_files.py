@@ -27,7 +27,6 @@ def run(bench: Workbench) -> None:
 
 
 def test_answers_follow_their_questions_and_times_change_nothing(bench: Workbench) -> None:
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}
     bench.settings["selected_subset"]["budget"] = 4
     bench.write_settings()
     file = bench.folder / "mine.json"

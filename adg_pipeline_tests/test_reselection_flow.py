@@ -43,9 +43,8 @@ class Watch:
 
 @pytest.fixture
 def watch(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}
     bench.settings["selected_subset"]["budget"] = 4
-    bench.settings["sensors"] = {"max_shards_per_run": 40}
+    bench.settings["sensors"] = {"max_shards_per_run": 12}
     bench.write_settings()
     for name, value in bench.environment().items():
         monkeypatch.setenv(name, value)
@@ -81,7 +80,7 @@ def test_an_update_while_a_selection_runs_leads_to_exactly_one_more(watch: Watch
 
 def test_shards_that_finish_together_lead_to_one_selection(watch: Watch) -> None:
     watch.select()
-    names = [f"more-{number:02}" for number in range(40)]
+    names = [f"more-{number:02}" for number in range(12)]
     for number, name in enumerate(names):
         watch.bench.add(name, records(1, first=10 + number))
     assert "still to be computed" in watch.look()

@@ -36,7 +36,6 @@ def test_a_user_works_through_the_pages(bench: Workbench, tmp_path: Path, browse
     bench.add("part-2", records(14, first=14))
     # Sensors would take the files before the page does.
     bench.settings["sensors"] = {"settle_seconds": 100_000}
-    bench.settings["embeddings"] = {"embedder": "hidden_state"}  # opens in half the time of the other
     bench.write_settings()
     with bench.instance() as instance:
         instance.add_dynamic_partitions("pool_shards", ["part-1", "part-2"])

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 import polars as pl
-import pytest
 import yaml
 
 from adg_pipeline.cli.main import main
@@ -19,9 +18,11 @@ from adg_pipeline.orchestration.instance import open_instance
 from adg_pipeline.orchestration.runner import Runner
 from adg_pipeline.store import Store
 
-# Short answers and few bins, so that a run takes seconds; otherwise the defaults.
+# Short answers, an embedder that opens in a fraction of the default one's time, and few bins, so that a run takes seconds;
+# otherwise the defaults.
 SMALL: dict[str, dict[str, Any]] = {
     "generations": {"max_new_tokens": 12},
+    "embeddings": {"embedder": "hidden_state"},
     "semantic_bins": {"examples_per_bin": 10},
     "selected_subset": {"budget": 12},
     "finetuned_checkpoint": {"max_steps": 2, "batch_size": 2, "gradient_accumulation": 1, "threads": 1},
@@ -41,12 +42,25 @@ class Output:
         return json.loads(self.out)
 
 
+class Capture(Protocol):
+    """What a test's capture has read of both streams since it was last asked."""
+
+    def readouterr(self) -> Any: ...
+
+
+class NoCapture:
+    """Stands in for a test's capture where a fixture outlives the test."""
+
+    def readouterr(self) -> tuple[str, str]:
+        return "", ""
+
+
 @dataclass
 class Workbench:
     """Folders of one pipeline, and `adg` on them."""
 
     folder: Path
-    capture: pytest.CaptureFixture[str] | None = None
+    capture: Capture | None = None
     settings: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {key: dict(value) for key, value in SMALL.items()}
     )

@@ -9,6 +9,7 @@ def test_a_shard_that_the_embedder_cannot_read_is_put_aside_with_the_mend_and_cu
     bench: Workbench,
 ) -> None:
     bench.settings["generations"]["samples"] = 2
+    del bench.settings["embeddings"]  # the default one knows no Chinese
     bench.settings["selected_subset"]["budget"] = 2
     bench.write_settings()
     bench.add("en", [*records(5), {"instruction": "Count the words. " + "tree " * 300, "output": "Many."}])

@@ -1,4 +1,4 @@
-"""A finished pipeline to damage copies of, and disks that are small enough to fill."""
+"""Copies of a finished pipeline to damage, and disks that are small enough to fill."""
 
 import gc
 import os
@@ -7,44 +7,29 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from adg_pipeline.store.vectors import TABLES
-from adg_pipeline_tests.workbench import Workbench, records
+from adg_pipeline_tests.workbench import NoCapture, Workbench, records
 
 MIB = 2**20
 
 
-class Streams(NamedTuple):
-    out: str
-    err: str
-
-
-class NoCapture:
-    """Stands in for a test's capture where a fixture outlives the test."""
-
-    def readouterr(self) -> Streams:
-        return Streams("", "")
-
-
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    """Two shards brought to a subset, undisturbed. Tests work on copies."""
-    capture: Any = NoCapture()
-    bench = Workbench(tmp_path_factory.mktemp("finished"), capture)
-    bench.add("a", records(12))
-    bench.add("b", records(12, first=12))
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """What a fresh pipeline makes of the finished one's shards and a third, undisturbed."""
+    bench = Workbench(tmp_path_factory.mktemp("grown"), NoCapture())
+    for name, first in (("a", 0), ("b", 12), ("c", 24)):
+        bench.add(name, records(12, first=first))
     assert bench.adg("run").code == 0
     return bench
 
 
 @pytest.fixture
-def damaged(finished: Workbench, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Workbench:
-    """A copy of the finished pipeline, on an ordinary disk."""
-    shutil.copytree(finished.folder, tmp_path / "copy")
-    return Workbench(tmp_path / "copy", capfd)
+def damaged(ready: Workbench) -> Workbench:
+    """A copy of the finished pipeline, to be damaged."""
+    return ready
 
 
 @dataclass

@@ -4,22 +4,15 @@ from adg_pipeline.orchestration.runner import RunReport
 from adg_pipeline_tests.workbench import Workbench, records
 
 
-def test_a_budget_of_the_whole_pool_is_met(bench: Workbench) -> None:
-    bench.add("a", records(12))
-    bench.add("b", records(8, first=10))
-    done = bench.adg("run", "--budget", "18", "--json")
+def test_an_earlier_subset_survives_a_budget_over_the_pool_and_one_of_the_whole_pool_is_met(
+    ready: Workbench, finished: Workbench
+) -> None:
+    assert ready.adg("run", "--budget", "25").code == 2
+    assert ready.subset() == finished.subset()
+    ready.add("c", records(3, first=22))  # two are known already
+    done = ready.adg("run", "--budget", "25", "--json")
     assert done.code == 0, done.err
-    assert done.json["selected"] == {"adg": 18}
-
-
-def test_an_earlier_subset_survives_a_budget_over_the_pool(bench: Workbench) -> None:
-    bench.add("a", records(14))
-    assert bench.adg("run").code == 0
-    subset = bench.subset()
-    assert bench.adg("run", "--budget", "15").code == 2
-    assert bench.subset() == subset
-    bench.add("b", records(3, first=14))
-    assert bench.adg("run", "--budget", "15", "--json").json["selected"] == {"adg": 15}
+    assert done.json["selected"] == {"adg": 25}
 
 
 def test_the_default_budget_takes_what_there_is_and_says_so(bench: Workbench) -> None:
@@ -34,28 +27,24 @@ def test_the_default_budget_takes_what_there_is_and_says_so(bench: Workbench) ->
     assert (counts["eligible"], counts["selected"], counts["short_of_budget"]) == (6, 6, 9994)
 
 
-def test_a_selection_that_a_sensor_asks_for_fails_with_the_reason(bench: Workbench) -> None:
+def test_a_selection_that_a_sensor_asks_for_fails_with_the_reason(ready: Workbench, finished: Workbench) -> None:
     """The same jobs without the command line's look beforehand."""
-    bench.add("a", records(14))
-    assert bench.adg("run").code == 0
-    subset = bench.subset()
     report = RunReport()
-    with bench.instance() as instance:
-        bench.runner(instance, "selected_subset.budget=15").select(report)
+    with ready.instance() as instance:
+        ready.runner(instance, "selected_subset.budget=25").select(report)
     assert report.failed == ["selection adg"]
-    error = bench.why_failed()
-    assert "selected_subset.budget is 15, but the pool holds 14 usable examples" in error
+    error = ready.why_failed()
+    assert "selected_subset.budget is 25, but the pool holds 24 usable examples" in error
     assert "Traceback" not in error
-    assert bench.subset() == subset
+    assert ready.subset() == finished.subset()
 
 
-def test_examples_that_the_filters_leave_out_make_the_subset_smaller_in_so_many_words(bench: Workbench) -> None:
+def test_examples_that_the_filters_leave_out_make_the_subset_smaller_in_so_many_words(ready: Workbench) -> None:
     """Nobody could know it beforehand, so it is no refusal: a warning, and numbers in the manifest."""
-    bench.add("a", records(14))
     setting = "selected_subset.max_output_chars=6"
-    done = bench.adg("run", "--set", setting, "--json")
+    done = ready.adg("run", "--set", setting, "--json")
     assert done.code == 0, done.err
-    counts = (bench.store.selection_manifest("adg") or {})["counts"]
+    counts = (ready.store.selection_manifest("adg") or {})["counts"]
     assert 0 < counts["selected"] == counts["eligible"] < 12
     assert counts["short_of_budget"] == 12 - counts["selected"]
     assert f"{counts['selected']} selected, {counts['short_of_budget']} fewer than the budget of 12" in done.err

@@ -166,13 +166,8 @@ def test_a_damaged_subset_is_named_and_selected_again_once_deleted(
 
 @pytest.mark.parametrize("name", ["centroids.safetensors", "manifest.json"])
 def test_damaged_bins_are_named_when_the_pool_grows_and_made_again_once_deleted(
-    damaged: Workbench, tmp_path: Path, name: str
+    damaged: Workbench, grown: Workbench, name: str
 ) -> None:
-    undisturbed = Workbench(tmp_path / "undisturbed", damaged.capture)
-    for shard, first in (("a", 0), ("b", 12), ("c", 24)):
-        undisturbed.add(shard, records(12, first=first))
-    assert undisturbed.adg("run").code == 0
-
     path = damaged.store.bins.directory / name
     truncate(path)
     damaged.add("c", records(12, first=24))
@@ -184,7 +179,7 @@ def test_damaged_bins_are_named_when_the_pool_grows_and_made_again_once_deleted(
     assert damaged.subset() == subset
     delete_as_told(damaged, failed.err)
     assert damaged.adg("run").code == 0
-    assert damaged.subset() == undisturbed.subset()
+    assert damaged.subset() == grown.subset()
 
 
 def test_damaged_assignments_to_bins_are_named_by_the_next_selection(damaged: Workbench, finished: Workbench) -> None:

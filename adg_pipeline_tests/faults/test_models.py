@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 
 from adg_pipeline.models.backbones import EMBEDDED_FOLDER
 from adg_pipeline_tests.resources.generators import faulty_server
@@ -41,20 +40,15 @@ def left_out(bench: Workbench) -> dict[str, int]:
     return counts
 
 
-@pytest.mark.parametrize("embedder", ["sentence_transformer", "hidden_state"])
-def test_a_backbone_without_padding_token_serves_from_answers_to_training(
-    bench: Workbench, tmp_path: Path, embedder: str
-) -> None:
+def test_a_backbone_without_padding_token_serves_from_answers_to_training(bench: Workbench, tmp_path: Path) -> None:
     folder = copy_of_backbone(tmp_path)
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         edit(folder / name, lambda values: [values.pop(key, None) for key in ("pad_token", "pad_token_id")])
     bench.add("a", records(14))
-    arguments = ["--set", f"generations.backbone={folder}", "--set", f"embeddings.embedder={embedder}"]
-    train = ["--train"] if embedder == "hidden_state" else []
-    done = bench.adg("run", "--json", *train, *arguments)
+    done = bench.adg("run", "--json", "--train", "--set", f"generations.backbone={folder}")
     assert done.code == 0, done.err
     assert done.json["selected"] == {"adg": 12}
-    assert set(done.json["checkpoints"]) == ({"adg"} if train else set())
+    assert set(done.json["checkpoints"]) == {"adg"}
 
 
 def test_a_chat_template_that_is_asked_for_but_missing_is_refused_naming_the_setting(
@@ -76,13 +70,12 @@ def test_a_chat_template_that_is_asked_for_but_missing_is_refused_naming_the_set
 
 
 def test_prompts_past_a_small_context_are_recorded_and_counted_and_the_rest_goes_on(
-    bench: Workbench, tmp_path: Path
+    bench: Workbench, finished: Workbench, tmp_path: Path
 ) -> None:
-    bench.add("a", records(20))
-    assert bench.adg("run").code == 0
-    lengths = sorted(row["prompt_tokens"] for row in generations(bench, "a").values())
-    context = lengths[15] + 12  # 12 new tokens: so that about a quarter of the prompts is too long
-    fits = sum(length <= lengths[15] for length in lengths)
+    bench.add("a", records(12))
+    lengths = sorted(row["prompt_tokens"] for row in generations(finished, "a").values())
+    context = lengths[8] + 12  # 12 new tokens: so that about a quarter of the prompts is too long
+    fits = sum(length <= lengths[8] for length in lengths)
     folder = copy_of_backbone(tmp_path)
     edit(folder / "config.json", lambda values: values.update(max_position_embeddings=context))
 
@@ -90,15 +83,15 @@ def test_prompts_past_a_small_context_are_recorded_and_counted_and_the_rest_goes
     assert done.code == 0, done.err
     rows = generations(bench, "a")
     too_long = {name for name, row in rows.items() if row["status"] == "prompt_too_long"}
-    assert len(too_long) == 20 - fits > 0
+    assert len(too_long) == 12 - fits > 0
     for name, row in rows.items():
         assert len(row["answers"]) == (0 if name in too_long else 5)
-        assert (row["prompt_tokens"] > lengths[15]) == (name in too_long)  # counted whole: nothing was cut
+        assert (row["prompt_tokens"] > lengths[8]) == (name in too_long)  # counted whole: nothing was cut
     facts = bench.store.required_provenance("generations", "a").facts
-    assert (facts["prompt_too_long"], facts["ok"], facts["failed"]) == (20 - fits, fits, 0)
+    assert (facts["prompt_too_long"], facts["ok"], facts["failed"]) == (12 - fits, fits, 0)
     one = min(too_long)
     assert f"exceed the context of {context}" in scores(bench, "a")[one]["reason"]
-    assert left_out(bench) == {"its answers are missing or could not be embedded": 20 - fits}
+    assert left_out(bench) == {"its answers are missing or could not be embedded": 12 - fits}
     assert not too_long & set(bench.subset())
 
 
@@ -113,19 +106,18 @@ def test_a_context_in_which_no_answer_fits_is_refused_naming_the_setting(bench: 
     assert "Traceback" not in failed.err
 
 
-def test_a_context_in_which_no_prompt_fits_leaves_the_earlier_subset(bench: Workbench, tmp_path: Path) -> None:
-    bench.add("a", records(14))
-    assert bench.adg("run").code == 0
-    subset = bench.subset()
+def test_a_context_in_which_no_prompt_fits_leaves_the_earlier_subset(
+    ready: Workbench, finished: Workbench, tmp_path: Path
+) -> None:
     folder = copy_of_backbone(tmp_path)
     edit(folder / "config.json", lambda values: values.update(max_position_embeddings=16))
-    failed = bench.adg("run", "--set", f"generations.backbone={folder}")
+    failed = ready.adg("run", "--set", f"generations.backbone={folder}")
     assert failed.code == 1
     assert (
-        "no example can be selected, so the subset at hand stays as it is (14 × its answers are missing" in failed.err
+        "no example can be selected, so the subset at hand stays as it is (24 × its answers are missing" in failed.err
     )
     assert "Traceback" not in failed.err
-    assert bench.subset() == subset
+    assert ready.subset() == finished.subset()
 
 
 def overflowing_embedder(folder: Path, character: str) -> Path:

@@ -32,9 +32,7 @@ def wait_for_first_shard(bench: Workbench, process: subprocess.Popen[bytes]) -> 
 
 @pytest.mark.parametrize("where", ["--in-process", "--multiprocess"])
 def test_a_killed_run_is_ended_and_the_same_command_goes_on(bench: Workbench, where: str) -> None:
-    bench.settings["generations"]["max_new_tokens"] = 200
-    bench.write_settings()
-    bench.add("a", records(40))
+    bench.add("a", records(14))
     process = start(bench, "run", where)
     wait_for_first_shard(bench, process)
     os.killpg(process.pid, signal.SIGKILL)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from adg_pipeline.resources.embedders.base import (
 )
 from adg_pipeline.resources.embedders.reading import Reading, unknown_characters, unknown_token, weighted_mean
 from adg_pipeline.resources.embedders.token_weights import TokenWeights
+from adg_pipeline.resources.embedders.windows import Window, batches, windows_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +35,6 @@ logger = logging.getLogger(__name__)
 # GPU is kept busy long before.
 MOST_TOKENS_CPU = 1024
 MOST_TOKENS_GPU = 32_768
-
-
-# Of a window that doesn't begin its text, the part that is read for context only.
-CONTEXT_SHARE = 0.25
-
-
-class _Window(NamedTuple):
-    """What the model reads at a time; only tokens from ``pooled_from`` on count in the text's vector."""
-
-    ids: NDArray[np.int64]
-    pooled_from: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,27 +182,13 @@ class HiddenStateEmbedder(Embedder):
             # The token that holds the space between the two also holds the answer's first letters, in most vocabularies.
             context = len(pairs[row][0])
             first = int(np.searchsorted(offsets[:, 1], context, side="right")) if context else 0
-            parts = list(self._windows(ids, first))
+            parts = list(windows_of(ids, first, self._longest, cut=self._long_texts == "cut"))
             pooled = sum(len(part.ids) - part.pooled_from for part in parts)
             reading.long[row] = len(ids) > self._longest
             reading.cut[row] = parts[0].pooled_from < first or pooled < len(ids) - first
             reading.unknown[row] = unknown_characters("".join(pairs[row]), ids[first:], offsets[first:], self._unknown)
             windows.append(parts)
         return self._scatter(written, windows, len(pairs), progress), reading
-
-    def _windows(self, ids: NDArray[np.int64], first: int) -> Iterator[_Window]:
-        """Windows of a text of which tokens from ``first`` on are pooled: at least one."""
-        longest, total = self._longest, len(ids)
-        if self._long_texts == "cut" or total <= longest or first == total:
-            start = min(first, max(0, total - longest))
-            yield _Window(ids[start : start + longest], first - start)
-            return
-        context = min(first, max(int(CONTEXT_SHARE * longest), longest - (total - first)))
-        pooled = first
-        while pooled < total:
-            start = pooled - context
-            yield _Window(ids[start : start + longest], context)
-            pooled, context = start + longest, int(CONTEXT_SHARE * longest)
 
     def _tokenize(self, texts: list[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Token ids of each text, and where in it each token begins and ends, (T, 2)."""
@@ -224,7 +200,7 @@ class HiddenStateEmbedder(Embedder):
             for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         ]
 
-    def _scatter(self, rows: list[int], windows: list[list[_Window]], total: int, progress: Progress | None) -> Vectors:
+    def _scatter(self, rows: list[int], windows: list[list[Window]], total: int, progress: Progress | None) -> Vectors:
         """Vectors (total, d): the means of ``windows`` in their rows, zeros elsewhere.
 
         First windows come first, by themselves: so a text of one window shares its batch with the same texts, and has the
@@ -244,12 +220,12 @@ class HiddenStateEmbedder(Embedder):
             vectors[[rows[place] for place in long]] = means[long]
         return vectors
 
-    def _pool_windows(self, windows: list[_Window], before: int, total: int, progress: Progress | None) -> _Pooled:
+    def _pool_windows(self, windows: list[Window], before: int, total: int, progress: Progress | None) -> _Pooled:
         """Pool windows batch by batch. ``before``: windows of ``total`` that were done earlier."""
         pooled = _Pooled(np.zeros((len(windows), self._dimension), np.float32), np.zeros(len(windows)))
         most_tokens = MOST_TOKENS_CPU if self._model.device.type == "cpu" else MOST_TOKENS_GPU
         done = before
-        for places in _batches([len(window.ids) for window in windows], self._batch_size, most_tokens):
+        for places in batches([len(window.ids) for window in windows], self._batch_size, most_tokens):
             batch = self._pool_batch([windows[place] for place in places])
             pooled.vectors[places], pooled.weights[places] = batch.vectors, batch.weights
             done += len(places)
@@ -257,7 +233,7 @@ class HiddenStateEmbedder(Embedder):
                 progress(done, total)
         return pooled
 
-    def _pool_batch(self, batch: list[_Window]) -> _Pooled:
+    def _pool_batch(self, batch: list[Window]) -> _Pooled:
         import torch
 
         try:
@@ -273,7 +249,7 @@ class HiddenStateEmbedder(Embedder):
             np.concatenate([half.vectors for half in halves]), np.concatenate([half.weights for half in halves])
         )
 
-    def _forward(self, batch: list[_Window]) -> _Pooled:
+    def _forward(self, batch: list[Window]) -> _Pooled:
         """Pool one batch. Padded on the right: a decoder's token sees only what is before it, so no mask is needed."""
         import torch
 
@@ -314,25 +290,6 @@ def _tokenizer_of_file(path: str, revision: str | None) -> Any:
     if Path(path).is_dir() and not (Path(path) / "tokenizer.json").is_file():
         return load_tokenizer(path, revision)
     return PreTrainedTokenizerFast.from_pretrained(path, revision=loading_revision(path, revision) or "main")
-
-
-def _batches(lengths: Sequence[int], most_texts: int, most_tokens: int) -> Iterator[list[int]]:
-    """Places of texts to run together, the longest first: what doesn't fit in memory shows at once.
-
-    A batch ends at ``most_texts``, at ``most_tokens`` with its padding, or before a text half as long as its longest.
-    """
-    batch: list[int] = []
-    longest = 0
-    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        full = len(batch) == most_texts or (len(batch) + 1) * longest > most_tokens
-        if batch and (full or 2 * lengths[place] <= longest):
-            yield batch
-            batch = []
-        if not batch:
-            longest = lengths[place]
-        batch.append(place)
-    if batch:
-        yield batch
 
 
 def _resolve_layers(layers: Sequence[int], depth: int, name: str) -> list[int]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adg_pipeline.resources.embedders import HiddenStateEmbedder, SentenceTransformerEmbedder
 from adg_pipeline.resources.embedders.reading import weighted_mean
+from adg_pipeline.resources.embedders.windows import windows_of
 
 SHORT = ["A red apple.", "Trains run late in winter, and nobody minds.", "42", ""]
 LONG = "The tree grows by the river, and the stone lies still. " * 30
@@ -99,9 +100,7 @@ def test_every_token_of_an_answer_is_pooled_once_and_no_window_is_too_long(
     total: int, longest: int, share: float
 ) -> None:
     first = min(total - 1, int(share * total))
-    embedder = HiddenStateEmbedder("embedded", long_texts="windows")
-    embedder._longest = longest
-    parts = list(embedder._windows(np.arange(total), first))
+    parts = list(windows_of(np.arange(total), first, longest))
     assert all(0 < len(part.ids) <= longest for part in parts)
     pooled = [token for part in parts for token in part.ids[part.pooled_from :].tolist()]
     assert pooled == list(range(first, total))
