@@ -49,8 +49,9 @@ lint: install
 	$(VENV)/bin/mypy
 
 test: install lint ## lint, type-check and run the tests
-	@# One thread a process: two processes of two threads each would wait for each other on two cores.
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	@# One thread a process, or they would wait for each other; three processes, since a test waits for its disk and its
+	@# services a quarter of the time. Whole modules go to a process, which makes what their tests share once.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: install ## run the tests that watch a whole service for minutes
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow

@@ -12,12 +12,16 @@ from adg_pipeline_tests.workbench import NoCapture, Workbench, records
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# What runs whole services and trainings comes first: started last, it would leave the other workers with nothing to do.
-LONG = {"test_ui.py", "test_daemon.py", "test_kills.py", "test_training.py"}
+# Modules that take longest come first: a worker runs a whole module, and one that is begun last leaves the others idle.
+LONGEST = (
+    "test_ui", "test_daemon", "test_kills", "test_training", "test_damage", "test_disk", "test_changes_in_flight",
+    "test_models", "test_pipeline", "test_run_health", "test_kept_subsets",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG)
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

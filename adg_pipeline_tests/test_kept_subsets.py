@@ -13,8 +13,6 @@ from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.sensors import build_reselection_sensor
 from adg_pipeline_tests.workbench import NoCapture, Workbench, records
 
-pytestmark = pytest.mark.xdist_group("kept_subsets")  # one worker makes the pool
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Workbench:

@@ -84,6 +84,7 @@ def test_a_bad_file_is_put_aside_by_name_and_the_others_go_on(bench: Workbench) 
     assert done.code == 0, done.err
     assert done.json["shards_computed"] == ["good"]
     assert "bad" in done.json["shards_left_out"]
+    assert done.err.splitlines()[-1].startswith("1 shards of the pool take no part: bad; `adg status` shows why")
     manifest = bench.store.selection_manifest("adg")
     assert manifest is not None
     assert "bad.jsonl" in manifest["shards_left_out"]["bad"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,53 +50,73 @@ def pool_add(
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Add files to the pool, folders of Parquet files, folders that `datasets` saved, and data sets of the hub.
+    """Add files to the pool, folders of files, folders that `datasets` saved, and data sets of the hub.
 
-    Adding the same again changes nothing; once it has changed, it replaces what it gave.
+    Parquet files of one folder are one data set; of JSON, CSV and TSV each is added by itself. Adding the same again changes
+    nothing; once it has changed, it replaces what it gave.
     """
     from adg_pipeline.formats.collections import Collection
+    from adg_pipeline.formats.errors import PoolFileError
     from adg_pipeline.formats.split import add_collection, add_to_pool, names_in_pool
     from adg_pipeline.progress import ProgressLog
 
     store, settings = open_store(), read_settings(overrides)
-    if name and len(sources) > 1:
-        raise click.UsageError(f"--name is for one file, {len(sources)} are given")
-    files = [_opened(source, split, revision, config) for source in sources]
+    opened = {source: _opened(source, split, revision, config) for source in sources}
+    files = [file for of_source in opened.values() for file in of_source]
+    if name and len(files) > 1:
+        raise click.UsageError(f"--name is for one file, {len(files)} are given")
+    of_folders = {file for source, found in opened.items() if Path(source).is_dir() for file in found}
     names = {files[0]: name} if name else names_in_pool(files, with_folder=with_folder)
     added: list[Any] = []
+    left_out: list[str] = []
     for file, its_name in names.items():
         where = (store.pool_dir, rows_per_shard, limit, its_name, settings.raw_pool)
         if isinstance(file, Collection):
+            if file.beside:
+                say(f"{file}: Parquet files alone make the data set, these are left alone: {', '.join(file.beside)}")
             progress = ProgressLog(say, str(file), "rows")
             written = add_collection(file, *where, progress, replace=replace, say=say)
         else:
             progress = ProgressLog(say, str(file), "bytes")
-            written = add_to_pool(file, *where, progress, replace=replace, say=say)
+            try:
+                written = add_to_pool(file, *where, progress, replace=replace, say=say)
+            except PoolFileError as error:
+                if file not in of_folders:
+                    raise
+                left_out.append(f"not added: {error}")  # nobody named it; the folder's other files go on
+                continue
         say(f"{file}: {_counts(written[0].summary, limit)}")
         for note in written[0].summary.notes:
             say(f"{file}: {note}")
         added += written
     if as_json:
         click.echo(json.dumps([{**asdict(shard), "path": str(shard.path)} for shard in added]))
-        return
-    for shard in added:
-        click.echo(f"{shard.key}\t{'written' if shard.changed else 'unchanged'}\t{shard.path}")
+    else:
+        for shard in added:
+            click.echo(f"{shard.key}\t{'written' if shard.changed else 'unchanged'}\t{shard.path}")
+    for fault in left_out:
+        say(f"error: {fault}")
+    if left_out:
+        sys.exit(1)
 
 
-def _opened(source: str, split: str | None, revision: str | None, config: str | None) -> "Path | Collection":
-    from adg_pipeline.formats.collections import open_collection
+def _opened(source: str, split: str | None, revision: str | None, config: str | None) -> "list[Path | Collection]":
+    """What a source stands for: one file or data set, or each file of a folder of JSON, CSV or TSV."""
+    from adg_pipeline.formats.collections import open_collection, text_files
     from adg_pipeline.formats.hub import HUB_PREFIX
 
     path = Path(source)
+    if path.is_dir() and not (revision or config) and (files := text_files(source, split=split)):
+        return list(files)
     if source.startswith(HUB_PREFIX) or path.is_dir():
-        return open_collection(source, split=split, revision=revision, config=config)
+        return [open_collection(source, split=split, revision=revision, config=config)]
     if not path.exists():
         raise click.BadParameter(f"{source} doesn't exist", param_hint="FILE")
     if not path.is_file() or not os.access(path, os.R_OK):
         raise click.BadParameter(f"{source} can't be read", param_hint="FILE")
     if split or revision or config:
         raise click.UsageError(f"--split, --revision and --config are for data sets, {source} is a file")
-    return path
+    return [path]
 
 
 def _counts(counts: "ConversionSummary", limit: int | None) -> str:

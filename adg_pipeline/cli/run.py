@@ -92,3 +92,7 @@ def run(
         say(
             f"next: `adg run --train`, or `adg export --arm {next(iter(report.selected))} --format alpaca --out export`"
         )
+    if report.shards_left_out:  # last, so that nobody takes the subset for one of the whole pool
+        keys = list(report.shards_left_out)
+        named = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        say(f"{len(keys)} shards of the pool take no part: {named}; `adg status` shows why and the mend")

@@ -1,6 +1,7 @@
 """Data sets that are more than one file: a folder of Parquet files, a folder that `datasets` saved, one of the hub.
 
-Their rows are written to one Parquet file, which is then read like any other. No code of a data set is ever run.
+Their rows are written to one Parquet file, which is then read like any other. No code of a data set is ever run. The files of
+a folder of JSON, CSV or TSV are told, and each is added by itself.
 """
 
 import re
@@ -18,6 +19,9 @@ from adg_pipeline.formats.hub import HUB_PREFIX, open_hub
 from adg_pipeline.progress import Progress
 
 BATCH_ROWS = 512
+_TEXT = re.compile(r"\.(jsonl|ndjson|json|csv|tsv)(\.(gz|zst))?$", re.IGNORECASE)
+# What the hub and `datasets` write beside the records.
+_ABOUT = {"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json"}
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![A-Za-z0-9])", re.IGNORECASE)
 
 
@@ -26,7 +30,7 @@ class Collection:
     """A data set that can be read from its beginning again and again.
 
     name: what its shards are called. source: where it lies, with its split. revision: of the hub. tables: its rows.
-    rows: how many, if that is known.
+    rows: how many, if that is known. beside: files of records in its folder that aren't part of it.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Collection:
     tables: Callable[[], Iterator[pa.Table]]
     rows: int = 0
     revision: str | None = None
+    beside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.source
@@ -62,7 +67,21 @@ def open_collection(
     name, source = folder.name, str(folder)
     if len(found) > 1:
         name, source = f"{name}-{chosen}", f"{source} {chosen}"
-    return Collection(name, source, *found[chosen])
+    beside = tuple(sorted(path.name for path in folder.iterdir() if _is_text(path)))
+    return Collection(name, source, *found[chosen], beside=beside)
+
+
+def text_files(place: str, *, split: str | None = None) -> list[Path]:
+    """Files of JSON, CSV or TSV in a folder (or in the one folder of it that has any), by name, each to be added by itself.
+
+    Empty for a folder of Parquet files, or one that `datasets` saved: these are one data set. split: only files whose names
+    begin with it; to be given where there are several splits. Raises PoolFileError for a split that isn't there.
+    """
+    folder = Path(place).resolve()
+    if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")) or _files_of(folder, _is_parquet):
+        return []
+    splits = _by_split(_files_of(folder, _is_text))
+    return splits[_choose(place, splits, split)] if splits else []
 
 
 def write_rows(collection: Collection, target: Path, most: int | None, progress: Progress | None = None) -> bool:
@@ -102,7 +121,7 @@ def _as(schema: pa.Schema, table: pa.Table, collection: Collection) -> pa.Table:
 Found = Mapping[str, tuple[Callable[[], Iterator[pa.Table]], int]]
 
 
-def _choose(place: str, found: Found, split: str | None) -> str:
+def _choose(place: str, found: Mapping[str, object], split: str | None) -> str:
     names = ", ".join(found)
     if split is None and len(found) == 1:
         return next(iter(found))
@@ -133,29 +152,41 @@ def _arrow_tables(dataset: "datasets.Dataset") -> Callable[[], Iterator[pa.Table
 
 def _parquet(folder: Path) -> Found:
     """Splits of a folder of Parquet files by their names, as the hub has them; else all files are one."""
-    files = _files_of(folder)
+    files = _files_of(folder, _is_parquet)
+    if not files:
+        raise PoolFileError(
+            f"{folder} holds no Parquet, JSON, CSV or TSV files and is no data set that `datasets` saved"
+            + ("" if any(folder.iterdir()) else "; it is empty")
+        )
+    return {name: _parquet_tables(parts) for name, parts in _by_split(files).items()}
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet" and path.is_file()
+
+
+def _is_text(path: Path) -> bool:
+    return _TEXT.search(path.name) is not None and path.name.lower() not in _ABOUT and path.is_file()
+
+
+def _by_split(files: list[Path]) -> dict[str, list[Path]]:
     splits: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         named = _SPLIT.match(file.name)
         splits[named[1].lower() if named else "all"].append(file)
-    return {name: _parquet_tables(parts) for name, parts in sorted(splits.items())}
+    return dict(sorted(splits.items()))
 
 
-def _files_of(folder: Path) -> list[Path]:
+def _files_of(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    """Files of a kind in a folder, or in the only one of its folders that has any; none if there are none."""
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    files = [path for path in inside if path.suffix.lower() == ".parquet" and path.is_file()]
+    files = [path for path in inside if wanted(path)]
     if files:
         return files
-    folders = [path for path in inside if path.is_dir() and any(path.glob("*.parquet"))]
-    if len(folders) == 1:
-        return _files_of(folders[0])
-    if folders:
-        raise PoolFileError(
-            f"{folder} has several folders of Parquet files: name one of {', '.join(map(str, folders))}"
-        )
-    data = [path.name for path in inside if path.is_file()]
-    mend = f"add the files themselves: {folder / '*'}" if data else "it is empty"
-    raise PoolFileError(f"{folder} holds no Parquet files and is no data set that `datasets` saved; {mend}")
+    folders = [path for path in inside if path.is_dir() and any(map(wanted, path.iterdir()))]
+    if len(folders) > 1:
+        raise PoolFileError(f"{folder} has several folders of files: name one of {', '.join(map(str, folders))}")
+    return _files_of(folders[0], wanted) if folders else []
 
 
 def _parquet_tables(files: list[Path]) -> tuple[Callable[[], Iterator[pa.Table]], int]:

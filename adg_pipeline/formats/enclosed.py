@@ -81,7 +81,8 @@ def _is_list_of_records(text: str, at: int) -> bool:
 
 
 def is_turns(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(is_turn, value))
+    """Whether it is a list of a conversation's turns. Messages that name another as their parent are those of trees."""
+    return isinstance(value, list) and bool(value) and all(is_turn(one) and "parent_id" not in one for one in value)
 
 
 def is_turn(value: Any) -> bool:

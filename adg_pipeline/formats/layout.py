@@ -1,10 +1,11 @@
 """Finding out how a pool file is laid out, from its content: the name's suffix decides nothing."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adg_pipeline.formats import names
 from adg_pipeline.formats.comma_separated import header_cells
 from adg_pipeline.formats.enclosed import is_line_of_turns, is_table, records_at
 from adg_pipeline.formats.errors import PoolFileError, Unusable
@@ -70,10 +71,29 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
     format = votes.format if config.format == "auto" else config.format
     if format is None:
         raise PoolFileError(
-            f"{path}: read as {container}, no record has a known shape ({votes.met}). {EXPECTED}. Keys under other names "
-            "can be mapped: raw_pool.columns"
+            f"{path}: read as {container}, no record has a known shape ({votes.met}). {_hint(votes.keys)}{EXPECTED}. Keys "
+            "under other names can be mapped: raw_pool.columns"
         )
     return Layout(container, compression, format, config.columns, config.ids)
+
+
+def _hint(keys: Iterable[str]) -> str:
+    """What to do with records that are known, but are no examples by themselves."""
+    known = {names.plain(key) for key in keys}
+    if "parent_id" in known and not known.isdisjoint(names.ROLE) and not known.isdisjoint(names.CONTENT):
+        role, text = (next(name for name in of if name in known) for of in (names.ROLE, names.CONTENT))
+        return (
+            f"Each record is one message of a tree (parent_id, {role}, {text}), not a conversation: take the file of whole "
+            "trees, which OpenAssistant publishes beside it (…_trees.jsonl.gz), or join each path of messages to a record "
+            "with a list `messages`. "
+        )
+    if known & {"text", "content"} and known <= {"text", "content", *names.BOOKKEEPING, "meta", "metadata"}:
+        (text,) = sorted(known & {"text", "content"})[-1:]
+        return (
+            f"The column {text} is all there is, and nothing tells what of it is asked and what is answered: split it into "
+            "two columns, and name them to raw_pool.columns, {instruction: …, output: …}, if they aren't called so. "
+        )
+    return ""
 
 
 def _text_container(path: Path, config: RawPoolConfig) -> Container:

@@ -131,8 +131,10 @@ def _look(path: Path, inside: Path) -> ShardFile | str | None:
         return f"{path.name} is a link to nothing" if path.is_symlink() else None
     except OSError as error:
         return f"{path.name} can't be looked at ({error.strerror})"
+    if stat.S_ISDIR(status.st_mode):
+        return f"{path.name} is a directory, in which nothing is read: move it elsewhere, then `adg pool add` it"
     if not stat.S_ISREG(status.st_mode):
-        return f"{path.name} is {'a directory' if stat.S_ISDIR(status.st_mode) else 'no regular file'}: no shard"
+        return f"{path.name} is no regular file: no shard"
     if not os.access(path, os.R_OK):
         return f"{path.name} can't be read: its permissions forbid it"
     return ShardFile(path, status.st_size, status.st_mtime_ns)

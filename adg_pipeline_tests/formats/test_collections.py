@@ -84,8 +84,8 @@ def test_a_limit_takes_as_many_although_many_rows_are_rejected(tmp_path, limit):
 def test_a_folder_that_is_no_data_set_is_named_with_what_to_do(tmp_path):
     with pytest.raises(PoolFileError, match="it is empty"):
         open_collection(str(tmp_path))
-    (tmp_path / "a.jsonl").write_text("{}")
-    with pytest.raises(PoolFileError, match=r"add the files themselves"):
+    (tmp_path / "a.txt").write_text("{}")
+    with pytest.raises(PoolFileError, match=r"holds no Parquet, JSON, CSV or TSV files"):
         open_collection(str(tmp_path))
     for name in ("one", "two"):
         write(tmp_path / name / "a.parquet", rows(1))

@@ -3,12 +3,14 @@
 import gzip
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
 from adg_pipeline.formats.convert import PoolFileError
 from adg_pipeline.settings.sections import RawPoolConfig
-from adg_pipeline_tests.formats.reading import alpaca, convert_bytes, convert_records
+from adg_pipeline_tests.formats.reading import alpaca, convert_bytes, convert_file, convert_records
 
 ARRAY = json.dumps([alpaca("Größe?", "数据 🙂\r\nja"), alpaca("b"), alpaca("c")], ensure_ascii=False)
 LINES = "".join(json.dumps(alpaca(letter)) + "\n" for letter in "abcdefgh")
@@ -151,3 +153,31 @@ def test_a_file_with_nothing_usable_is_refused_by_name_with_what_was_found(data,
         convert_bytes(data)
     assert "pool.json" in str(refused.value)
     assert found in str(refused.value)
+
+
+MESSAGE = {"message_id": "m", "parent_id": None, "message_tree_id": "m", "role": "prompter", "text": "Why?"}
+REPLY = {"message_id": "r", "parent_id": "m", "message_tree_id": "m", "role": "assistant", "text": "So."}
+
+
+@pytest.mark.parametrize("container", ["json", "jsonl", "csv", "parquet"])
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ([MESSAGE, REPLY], "one message of a tree (parent_id, role, text), not a conversation: take the file of whole"),
+        ([{"text": "Human: why? Assistant: because."}], "The column text is all there is"),
+        ([{"id": 1, "content": "once", "meta": "x"}] * 2, "The column content is all there is"),
+    ],
+)
+def test_records_that_are_no_examples_by_themselves_are_refused_with_what_to_do(tmp_path, container, written, said):
+    file = tmp_path / f"pool.{container}"
+    if container == "parquet":
+        pq.write_table(pa.Table.from_pylist(written), file)
+    elif container == "csv":
+        cells = [written[0].keys(), *(record.values() for record in written)]
+        file.write_text("\n".join(",".join(str(cell or "") for cell in row) for row in cells))
+    else:
+        file.write_text(json.dumps(written) if container == "json" else "\n".join(map(json.dumps, written)))
+    with pytest.raises(PoolFileError) as refused:
+        convert_file(file)
+    assert said in str(refused.value)
+    assert "raw_pool.columns" in str(refused.value)

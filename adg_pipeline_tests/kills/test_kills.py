@@ -25,7 +25,7 @@ from adg_pipeline_tests.workbench import Workbench
 
 def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(bench: Workbench, tmp_path: Path) -> None:
     prepare(bench, shards=2)
-    kills = run_under_kills(bench, seed=3, kills=4, arguments=("--train",))
+    kills = run_under_kills(bench, seed=3, kills=3, arguments=("--train",))
     print("\n".join(map(str, kills)))  # noqa: T201
     assert len(kills) >= 2
     undisturbed = Workbench(tmp_path / "undisturbed", bench.capture)

@@ -13,8 +13,6 @@ from adg_pipeline.resources.trainer import TrainingJob
 from adg_pipeline.resources.trainer.checkpoints import newest_complete, step_of
 from adg_pipeline_tests.resources.trainer.conftest import Run, example, kill_after, write_subset
 
-pytestmark = pytest.mark.xdist_group("training")  # one worker trains what tests share
-
 RunJob = Callable[[TrainingJob], Run]
 Plan = Callable[..., TrainingJob]
 
