@@ -237,7 +237,7 @@ def test_an_example_without_bin_is_told_from_one_whose_answers_failed(bench: Wor
         },
         schema_overrides={"bin": pl.Int32},
     )  # fmt: skip
-    ranking, _ = _rank(bench.store, candidates, SelectionConfig(budget=2))
+    ranking, _ = _rank(bench.store, candidates, SelectionConfig(budget=2), lambda queries: None)
     assert dict(ranking.select("example_id", "left_out").iter_rows()) == {"x": UNBINNED, "y": None}
 
 
