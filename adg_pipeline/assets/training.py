@@ -9,7 +9,7 @@ from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.models.backbones import resolve_backbone
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
-from adg_pipeline.orchestration.partitions import arms
+from adg_pipeline.orchestration.partitions import arm_and_seed, arm_seeds
 from adg_pipeline.orchestration.preflight import unnamed_backbone
 from adg_pipeline.resources.trainer import plan_training, train
 from adg_pipeline.settings.launchpad import launchpad_schema
@@ -31,6 +31,9 @@ adg run --train --arm random         # on the one to compare with
 adg run --train --set finetuned_checkpoint.method=lora
 ```
 
+The partition's seed is that of the training, whatever `seed` says in the settings: several seeds of an arm are kept side by
+side, and a backfill over arms and seeds trains them all.
+
 **Settings** stand under `finetuned_checkpoint` in adg.yaml, or in the launchpad: `method` (full or lora), `epochs`,
 `learning_rate`, `batch_size` × `gradient_accumulation` × `processes` examples an update, `max_length`. The backbone is
 `generations.backbone`. One of 8B parameters needs a GPU; `docs/gpu-host.md` has the settings for several.
@@ -42,8 +45,8 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
 
     @dg.asset(
         description=DESCRIPTION,
-        deps=["selected_subset"],
-        partitions_def=arms,
+        deps=[dg.AssetDep("selected_subset", partition_mapping=dg.MultiToSingleDimensionPartitionMapping("arm"))],
+        partitions_def=arm_seeds,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
         op_tags=GPU_OP_TAGS,
@@ -59,14 +62,15 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
         sampled = generation_asked(context, store, generation)
         if not sampled.backbone_is_known:
             raise SettingsError(f"generations.backbone: {unnamed_backbone(sampled)}")
-        arm = context.partition_key
+        arm, seed = arm_and_seed(context)
+        config = config.model_copy(update={"seed": seed})
         selection = store.selection_manifest(arm)
         if selection is None:
             raise PipelineError(f"there is no subset of {arm} in {store.root}: materialise selected_subset first")
         job = plan_training(
             store.selection_dir(arm) / "subset.parquet",
             resolve_backbone(sampled.backbone, sampled.revision),
-            store.checkpoint_dir(arm),
+            store.new_checkpoint_dir(arm, seed),
             config,
             **config.asked_as(sampled),
             revision=sampled.revision,

@@ -1,16 +1,28 @@
-"""``adg evaluate``: benchmarks of any model."""
+"""``adg evaluate``: benchmarks of an arm's checkpoint, or of any model."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, read_settings, set_option
+from adg_pipeline.cli.options import as_json, open_store, require_known, set_option
 from adg_pipeline.cli.output import print_rows, say
 
+if TYPE_CHECKING:
+    from adg_pipeline.orchestration.runner import RunReport
+    from adg_pipeline.store import Store
 
-@click.command(short_help="Ask a model the benchmarks of a suite.")
-@click.argument("model")
+
+@click.command(short_help="Ask a checkpoint or any model the benchmarks of a suite.")
+@click.argument("model", required=False)
+@click.option("--arm", "arms", multiple=True, help="Evaluate the checkpoint of this arm; repeatable.")
+@click.option(
+    "--seed", "seeds", multiple=True, type=click.IntRange(min=0),
+    help="Of the arm's checkpoints that of this seed; repeatable. That of the settings if not given.",
+)  # fmt: skip
 @click.option("--suite", help="paper, embedded, or a suite's YAML file (benchmark_results.suite).")
 @click.option(
     "--task", "tasks", multiple=True, help="Only this task of the suite; repeatable (benchmark_results.tasks)."
@@ -23,7 +35,9 @@ from adg_pipeline.cli.output import print_rows, say
 @set_option
 @as_json
 def evaluate(
-    model: str,
+    model: str | None,
+    arms: Sequence[str],
+    seeds: Sequence[int],
     suite: str | None,
     tasks: Sequence[str],
     limit: int | None,
@@ -32,38 +46,89 @@ def evaluate(
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Ask MODEL the benchmarks of a suite: a directory, a hub name, or `embedded`, the packaged backbone.
+    """Ask a model the benchmarks of a suite: that of an arm, or MODEL, a directory, a hub name, or `embedded`, the packaged
+    backbone.
 
     What was answered is kept: an evaluation that was interrupted goes on where it was.
     """
-    from adg_pipeline.host.gpu_leases import GpuLeases
     from adg_pipeline.report.figures import figures, quick_look
-    from adg_pipeline.resources.evaluator import evaluate as run_evaluation
-    from adg_pipeline.resources.evaluator import find_model, load_suite, plan_evaluation
     from adg_pipeline.store.results import read_results
 
+    if bool(model) == bool(arms):
+        raise click.UsageError("name a model, or arms with --arm")
     asked = {
         "suite": suite,
         "limit": limit,
         "tasks": json.dumps(tasks) if tasks else None,
         "run_code": run_code or None,
     }
-    flags = [f"benchmark_results.{key}={value}" for key, value in asked.items() if value is not None]
-    config = read_settings([*overrides, *flags]).benchmark_results
+    given = {override: f"--set {override}" for override in overrides} | {
+        f"benchmark_results.{key}={value}": f"--{key.replace('_', '-').removesuffix('s')} {value}"
+        for key, value in asked.items()
+        if value is not None
+    }
     store = open_store()
-    found = find_model(model, revision)
-    output = store.model_results_dir(found.label, load_suite(config.suite).only(config.tasks).name, config.limit)
-    job = plan_evaluation(found, output, store.benchmark_data, config)
-    count = 0 if config.device == "cpu" else config.gpus
-    with GpuLeases().acquire(count, progress=say) as devices:
-        run_evaluation(job, say, devices or None)
-    results = read_results(output)
-    assert results is not None
-    rows = figures(results)
+    failed: list[str] = []
+    if model:
+        folders = {model: _of_model(store, model, revision, given)}
+    else:
+        report = _of_arms(store, arms, seeds, given)
+        folders = {name: Path(folder) for name, folder in report.results.items()}
+        failed = report.failed
+    found = {name: results for name, folder in folders.items() if (results := read_results(folder)) is not None}
     if as_json:
-        click.echo(json.dumps({"folder": str(output), "limit": results.limit, "figures": rows}, ensure_ascii=False))
-        return
-    print_rows(rows, as_json)
-    if results.limit is not None:
-        say(quick_look(results.limit))
-    say(f"samples and record: {output}")
+        told = {
+            name: {"folder": str(results.folder), "limit": results.limit, "figures": figures(results)}
+            for name, results in found.items()
+        }
+        click.echo(json.dumps({"results": told, "failed": failed}, ensure_ascii=False))
+    else:
+        if found:
+            print_rows([{"model": name, **row} for name, results in found.items() for row in figures(results)], as_json)
+        for looked in {results.limit for results in found.values()} - {None}:
+            say(quick_look(looked or 0))
+        for results in found.values():
+            say(f"samples and record: {results.folder}")
+    for fault in failed:
+        say(f"failed: {fault}")
+    if failed:
+        say("the same command goes on from there")
+        sys.exit(1)
+
+
+def _of_model(store: "Store", model: str, revision: str | None, given: Mapping[str, str]) -> Path:
+    from adg_pipeline.host.gpu_leases import GpuLeases
+    from adg_pipeline.lineage.in_force import settings_in_force
+    from adg_pipeline.resources.evaluator import evaluate as run_evaluation
+    from adg_pipeline.resources.evaluator import find_model, plan_evaluation, require_evaluable
+
+    config = settings_in_force(store, flags=given).settings.benchmark_results
+    suite = require_evaluable(config, store.benchmark_data)
+    found = find_model(model, revision)
+    output = store.model_results_dir(found.label, suite.name, config.limit)
+    job = plan_evaluation(found, output, store.benchmark_data, config)
+    with GpuLeases().acquire(0 if config.device == "cpu" else config.gpus, progress=say) as devices:
+        return run_evaluation(job, say, devices or None)
+
+
+def _of_arms(store: "Store", arms: Sequence[str], seeds: Sequence[int], given: Mapping[str, str]) -> "RunReport":
+    from adg_pipeline.lineage.in_force import DROP, settings_in_force
+    from adg_pipeline.orchestration.instance import instance_home, open_instance
+    from adg_pipeline.orchestration.run_health import dead_runs_ended
+    from adg_pipeline.orchestration.runner import Runner, RunReport
+    from adg_pipeline.orchestration.terminal import open_terminal
+    from adg_pipeline.resources.evaluator import require_evaluable
+
+    require_known(arms)
+    report = RunReport()
+    asked = {name: settings_in_force(store, name, given) for name in arms}
+    for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
+        say(f"kept from an earlier run: {difference}; {DROP}")
+    for of in asked.values():
+        require_evaluable(of.settings.benchmark_results, store.benchmark_data)
+    with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
+        for of in asked.values():
+            runner = Runner(store, of, instance, say)
+            for seed in seeds or [None]:  # type: ignore[list-item]
+                runner.evaluate(report, seed)
+    return report

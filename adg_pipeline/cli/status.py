@@ -50,8 +50,15 @@ def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
         print_details(id=row["subset"], kept=_kept(row), why=row["why"], mend=row["mend"])
     for row in tables["checkpoints"]:
         made = "" if row["made"] is None else f", {row['examples']:,} examples, made {row['made']}"
-        click.echo(f"checkpoint {row['arm']}: {row['state']}{made}")
+        click.echo(f"checkpoint {row['arm']}, seed {row['seed']}: {row['state']}{made}")
         print_details(subset=row["subset"], why=row["why"], mend=row["mend"])
+    for row in tables["results"]:
+        asked = (
+            row["suite"] if row["limit"] is None else f"{row['suite']}, a quick look at {row['limit']} questions a task"
+        )
+        score = "" if row["average"] is None else f", {row['average']} on average"
+        click.echo(f"results {row['arm']}, seed {row['seed']}, {asked}: {row['state']}{score}, made {row['made']}")
+        print_details(why=row["why"], mend=row["mend"])
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -25,6 +25,7 @@ CODE_VERSIONS = {
     "semantic_bins": "1",
     "selected_subset": "1",
     "finetuned_checkpoint": "1",
+    "benchmark_results": "1",
 }
 
 

@@ -6,6 +6,7 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.states import SOURCES
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.orchestration.runs import (
+    BENCHMARKS_JOB,
     CHECKPOINT_JOB,
     REMOVE_SHARDS_JOB,
     SELECTION_JOB,
@@ -27,7 +28,12 @@ selection_job = dg.define_asset_job(
 checkpoint_job = dg.define_asset_job(
     CHECKPOINT_JOB,
     selection=dg.AssetSelection.assets("finetuned_checkpoint"),
-    description="The backbone fine-tuned on the subset of one arm.",
+    description="The backbone fine-tuned on the subset of one arm, with one seed.",
+)
+benchmarks_job = dg.define_asset_job(
+    BENCHMARKS_JOB,
+    selection=dg.AssetSelection.assets("benchmark_results"),
+    description="Benchmarks of the checkpoint of one arm and seed.",
 )
 
 
@@ -58,4 +64,4 @@ def remove_shards_job() -> None:
     remove_shards()
 
 
-JOBS = (shards_job, selection_job, checkpoint_job, remove_shards_job)
+JOBS = (shards_job, selection_job, checkpoint_job, benchmarks_job, remove_shards_job)

@@ -15,6 +15,26 @@ pool_shards = dg.DynamicPartitionsDefinition(name="pool_shards")
 # partition is made when somebody first asks for its subset: the graph would show one that nobody wants as missing.
 arms = dg.DynamicPartitionsDefinition(name="arms")
 
+# Seeds of a training: that of the settings, and those that somebody asks for besides. What is trained and evaluated is
+# partitioned by both; https://docs.dagster.io/guides/build/partitions-and-backfills/partitioning-assets
+seeds = dg.DynamicPartitionsDefinition(name="seeds")
+arm_seeds = dg.MultiPartitionsDefinition({"arm": arms, "seed": seeds})
+
+
+def arm_seed_key(arm: str, seed: int) -> dg.MultiPartitionKey:
+    """Key of a checkpoint, and of its results: ``arm|seed``."""
+    return dg.MultiPartitionKey({"arm": arm, "seed": str(seed)})
+
+
+def arm_and_seed(context: dg.AssetExecutionContext) -> tuple[str, int]:
+    """Whose partition a step runs. Raises Failure for a seed that is no number: anybody can add partitions on the page."""
+    key = context.partition_key
+    assert isinstance(key, dg.MultiPartitionKey)
+    arm, seed = key.keys_by_dimension["arm"], key.keys_by_dimension["seed"]
+    if not seed.isdigit() or int(seed) >= 2**31:
+        raise dg.Failure(f"a seed is a whole number below 2³¹, not {seed!r}", allow_retries=False)
+    return arm, int(seed)
+
 
 def register(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:
     """Make the partitions that there aren't, in the order of their keys."""

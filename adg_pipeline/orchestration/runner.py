@@ -13,9 +13,10 @@ from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.lineage.in_force import InForce, reads_references
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
-from adg_pipeline.orchestration.partitions import arms, contiguous_ranges, pool_shards, register
+from adg_pipeline.orchestration.partitions import arms, contiguous_ranges, pool_shards, register, seeds
 from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
+    BENCHMARKS_JOB,
     CHECKPOINT_JOB,
     PARTITION_TAG,
     PROCESS_TAG,
@@ -23,6 +24,7 @@ from adg_pipeline.orchestration.runs import (
     SELECTION_JOB,
     SHARDS_JOB,
     STOPPED,
+    arm_seed_tags,
     configured_tag,
     is_interrupt,
     range_tags,
@@ -30,6 +32,7 @@ from adg_pipeline.orchestration.runs import (
     shards_in_flight,
 )
 from adg_pipeline.progress import ProgressLog
+from adg_pipeline.resources.evaluator.suite import load_suite
 from adg_pipeline.settings.budget import budget_fault, count_different, is_asked_for
 from adg_pipeline.settings.kept import Kept, spoken, to_keep, values
 from adg_pipeline.store import Store
@@ -47,6 +50,7 @@ class RunReport:
     shards_left_out: dict[str, str] = field(default_factory=dict)
     selected: dict[str, int] = field(default_factory=dict)
     checkpoints: dict[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
@@ -197,14 +201,37 @@ class Runner:
             return
         report.selected[arm] = (self.store.selection_manifest(arm) or {})["counts"]["selected"]
 
-    def train(self, report: RunReport) -> None:
-        """Fine-tune on the subset of the arm; a checkpoint of the same subset and settings is kept."""
-        arm = self.arm
-        register(self.instance, arms, [arm])
-        if self._execute(CHECKPOINT_JOB, self.settings.run_config(["finetuned_checkpoint"]), {PARTITION_TAG: arm}):
-            report.checkpoints[arm] = str(self.store.checkpoint_dir(arm))
-        else:
-            report.failed.append(f"checkpoint {arm}")
+    def train(self, report: RunReport, seed: int | None = None) -> None:
+        """Fine-tune on the subset of the arm; a checkpoint of the same subset and settings is kept.
+
+        seed: of the training, that of the settings if not given. Checkpoints of several seeds are kept side by side.
+        """
+        if self._run_seed(CHECKPOINT_JOB, "finetuned_checkpoint", seed, report):
+            folder = self.store.checkpoint_dir(self.arm, self._seed(seed))
+            report.checkpoints[self._name(seed)] = str(folder)
+
+    def evaluate(self, report: RunReport, seed: int | None = None) -> None:
+        """Ask the arm's checkpoint of a seed the benchmarks; results of the same checkpoint and settings are kept."""
+        if self._run_seed(BENCHMARKS_JOB, "benchmark_results", seed, report):
+            config = self.settings.benchmark_results
+            suite = load_suite(config.suite).only(config.tasks).name
+            folder = self.store.results_dir(self.arm, self._seed(seed), suite, config.limit)
+            report.results[self._name(seed)] = str(folder)
+
+    def _run_seed(self, job: str, asset: str, seed: int | None, report: RunReport) -> bool:
+        register(self.instance, arms, [self.arm])
+        register(self.instance, seeds, [str(self._seed(seed))])
+        done = self._execute(job, self.settings.run_config([asset]), arm_seed_tags(self.arm, self._seed(seed)))
+        if not done:
+            report.failed.append(f"{job} {self._name(seed)}")
+        return done
+
+    def _seed(self, asked: int | None) -> int:
+        return self.settings.finetuned_checkpoint.seed if asked is None else asked
+
+    def _name(self, seed: int | None) -> str:
+        """What a report calls the arm's checkpoint of a seed; that of the settings goes without saying."""
+        return self.arm if seed is None else f"{self.arm}, seed {seed}"
 
     def _keep(self, scope: str, sections: Sequence[str]) -> None:
         """Something was made with these settings, so they hold until adg.yaml or a flag says otherwise."""

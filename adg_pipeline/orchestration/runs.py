@@ -7,13 +7,14 @@ from typing import Any
 import dagster as dg
 
 from adg_pipeline.lineage.states import SOURCES
-from adg_pipeline.orchestration.partitions import pool_shards
+from adg_pipeline.orchestration.partitions import arm_seed_key, pool_shards
 from adg_pipeline.settings.kept import spoken
 from adg_pipeline.settings.loading import Settings
 
 SHARDS_JOB = "shards"
 SELECTION_JOB = "selection"
 CHECKPOINT_JOB = "checkpoint"
+BENCHMARKS_JOB = "benchmarks"
 REMOVE_SHARDS_JOB = "remove_shards_job"
 
 # Dagster's own tags (https://docs.dagster.io/guides/build/partitions-and-backfills).
@@ -46,6 +47,11 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     if first == last:
         return {PARTITION_TAG: first}
     return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
+def arm_seed_tags(arm: str, seed: int) -> dict[str, str]:
+    """Tags of a run of a checkpoint, or of its results."""
+    return {PARTITION_TAG: arm_seed_key(arm, seed), f"{PARTITION_TAG}/arm": arm, f"{PARTITION_TAG}/seed": str(seed)}
 
 
 def configured_tag(configured: Settings) -> dict[str, str]:

@@ -12,7 +12,7 @@ from adg_pipeline.lineage.in_force import reads_references, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
 from adg_pipeline.orchestration.runs import shards_in_flight
-from adg_pipeline.orchestration.subset_status import checkpoint_row, subset_row, unknown_arm_row
+from adg_pipeline.orchestration.subset_status import checkpoint_rows, results_rows, subset_row, unknown_arm_row
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.store import Store
 
@@ -40,14 +40,14 @@ def pool_status(
     whole = [shard for shard, state in states.items() if not state.damages]
     inputs = {read: selection_inputs(store, whole, references=read) for read in {False, *reads.values()}}
     gone = sorted(name for name in made - set(known) if store.selection_dir(name).exists())
-    checkpoints = (checkpoint_row(store, arm, of) for arm, of in in_force.items())
     return {
         "shards": [_row(state, running) for state in states.values()],
         "subsets": [
             *(subset_row(store, arm, of, inputs[reads[arm]]) for arm, of in in_force.items()),
             *(unknown_arm_row(store, arm) for arm in gone),
         ],
-        "checkpoints": [row for row in checkpoints if row is not None],
+        "checkpoints": [row for arm, of in in_force.items() for row in checkpoint_rows(store, arm, of)],
+        "results": [row for arm in in_force for row in results_rows(store, arm)],
     }
 
 

@@ -1,6 +1,5 @@
-"""Subsets and checkpoints in rows, for `adg status`: what they are of, whether that is current, and the mend."""
+"""Subsets, checkpoints and results in rows, for `adg status`: what they are of, whether that is current, and the mend."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,10 +8,11 @@ from adg_pipeline.errors import StoreError
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
-from adg_pipeline.resources.trainer.job import MANIFEST
 from adg_pipeline.settings.sections import Section
 from adg_pipeline.store import Store
+from adg_pipeline.store.checkpoints import MANIFEST, read_training_manifest
 from adg_pipeline.store.history import StoredSubset
+from adg_pipeline.store.results import read_results
 from adg_pipeline.store.selections import arm_of, content_id
 
 
@@ -95,47 +95,76 @@ def unknown_arm_row(store: Store, arm: str) -> dict[str, Any]:
     }
 
 
-def checkpoint_row(store: Store, arm: str, in_force: InForce) -> dict[str, Any] | None:
-    """The arm's checkpoint: the subset it is of, state, size, when made, why it isn't current, the mend.
+def checkpoint_rows(store: Store, arm: str, in_force: InForce) -> Iterator[dict[str, Any]]:
+    """The arm's checkpoints, a row a seed: the subset it is of, state, size, when made, why it isn't current, the mend.
 
-    state: current, stale (other settings), or of another subset than the one at hand. None where there is none.
+    state: current, stale (other settings), damaged, or of another subset than the one at hand.
     """
-    path = store.checkpoint_dir(arm) / MANIFEST
-    try:
-        made = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        mend = f"`rm -r {shlex.quote(str(path.parent))} && {_run(arm)} --train`"
-        unknown = dict.fromkeys(("subset", "examples", "made"))
-        return {"arm": arm, "state": "damaged", **unknown, "why": f"{path}: {error}", "mend": mend}
-    job = made["job"]
-    selection = job["provenance"].get("selection")
-    of = content_id(selection) if selection else None
     try:
         stored = store.subset_history(arm).current()
     except StoreError:  # the subset's own row says so
         stored = None
-    state, why = (
-        "current",
-        "; ".join(_changes("finetuned_checkpoint", job["config"], in_force.settings.finetuned_checkpoint)),
-    )
-    if why:
-        state = "stale"
-    if stored is None or not _trained_on(stored, of, job["subset_fingerprint"]):
-        state, why = (
-            "other subset",
-            f"trained on {of or 'another subset'}, at hand is {stored.id if stored else 'none'}",
-        )
-    return {
-        "arm": arm,
-        "subset": of,
-        "state": state,
-        "examples": made["examples"],
-        "made": made["finished_at"],
-        "why": why,
-        "mend": f"`{_run(arm)} --train`" if why else "",
-    }
+    for seed in store.trained_seeds(arm):
+        folder = store.checkpoint_dir(arm, seed)
+        settings = in_force.settings.finetuned_checkpoint
+        again = f"{_run(arm)} --train"
+        if seed != settings.seed:
+            again += f" --set finetuned_checkpoint.seed={seed}"
+        row: dict[str, Any] = {"arm": arm, "seed": seed, **dict.fromkeys(("subset", "state", "examples", "made"))}
+        try:
+            made = read_training_manifest(folder) or {}
+        except ValueError as error:
+            mend = f"`rm -r {shlex.quote(str(folder))} && {again}`"
+            yield {**row, "state": "damaged", "why": f"{folder / MANIFEST}: {error}", "mend": mend}
+            continue
+        job = made["job"]
+        selection = job["provenance"].get("selection")
+        of = content_id(selection) if selection else None
+        wanted = settings.model_copy(update={"seed": seed})
+        why = "; ".join(_changes("finetuned_checkpoint", job["config"], wanted))
+        state = "stale" if why else "current"
+        if stored is None or not _trained_on(stored, of, job["subset_fingerprint"]):
+            state = "other subset"
+            why = f"trained on {of or 'another subset'}, at hand is {stored.id if stored else 'none'}"
+        yield {
+            **row,
+            "subset": of,
+            "state": state,
+            "examples": made["examples"],
+            "made": made["finished_at"],
+            "why": why,
+            "mend": f"`{again}`" if why else "",
+        }
+
+
+def results_rows(store: Store, arm: str) -> Iterator[dict[str, Any]]:
+    """The arm's benchmark results, a row each: seed, suite, what a quick look asked, average, when made, whether they are of
+    the checkpoint at hand, and the mend.
+    """
+    for seed in sorted(int(path.name) for path in (store.root / "benchmarks" / arm).glob("[0-9]*")):
+        trained = store.checkpoint_dir(arm, seed)
+        for folder in sorted((store.root / "benchmarks" / arm / str(seed)).glob("[!.]*")):
+            results = read_results(folder)
+            if results is None:
+                continue
+            try:
+                checkpoint = (read_training_manifest(trained) or {}).get("job_fingerprint")
+            except ValueError:  # the checkpoint's own row says so
+                checkpoint = None
+            manifest = results.manifest
+            is_current = manifest["provenance"].get("checkpoint") == checkpoint
+            summary = results.summary().filter(kind="average")
+            yield {
+                "arm": arm,
+                "seed": seed,
+                "suite": manifest["suite"]["name"],
+                "limit": results.limit,
+                "average": round(100 * summary["value"][0], 2) if len(summary) else None,
+                "made": manifest["finished_at"],
+                "state": "current" if is_current else "other checkpoint",
+                "why": "" if is_current else "the checkpoint was trained anew since, or is gone",
+                "mend": "" if is_current else f"`adg evaluate --arm {arm} --seed {seed}`",
+            }
 
 
 def _trained_on(stored: StoredSubset, of: str | None, fingerprint: str) -> bool:

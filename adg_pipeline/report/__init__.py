@@ -8,7 +8,17 @@ from adg_pipeline.report.columns import (
     SUBSET_COLUMNS,
     VECTOR_COLUMNS,
 )
-from adg_pipeline.report.describe import bins, checkpoint, generations, raw_pool, references, scores, selection, vectors
+from adg_pipeline.report.describe import (
+    benchmarks,
+    bins,
+    checkpoint,
+    generations,
+    raw_pool,
+    references,
+    scores,
+    selection,
+    vectors,
+)
 
 __all__ = [
     "GENERATIONS_COLUMNS",
@@ -17,6 +27,7 @@ __all__ = [
     "SCORE_COLUMNS",
     "SUBSET_COLUMNS",
     "VECTOR_COLUMNS",
+    "benchmarks",
     "bins",
     "checkpoint",
     "generations",

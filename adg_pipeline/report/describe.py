@@ -13,10 +13,12 @@ import polars as pl
 
 from adg_pipeline.algorithms.divergence import adg_score
 from adg_pipeline.report import plots
+from adg_pipeline.report.figures import figures, quick_look
 from adg_pipeline.report.tables import SAMPLE_ROWS, number, sample_table
 from adg_pipeline.settings.kept import in_words
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance
+from adg_pipeline.store.results import Results
 from adg_pipeline.store.selections import arm_of, content_id
 
 if TYPE_CHECKING:
@@ -171,6 +173,29 @@ def checkpoint(result: "TrainingResult") -> Metadata:
         "path": dg.MetadataValue.path(str(result.checkpoint)),
         "subset": manifest.job.provenance.get("subset", ""),
         "job": manifest.job_fingerprint,
+    }
+
+
+def benchmarks(results: Results) -> Metadata:
+    manifest = results.manifest
+    limit = {} if results.limit is None else {"quick_look": quick_look(results.limit)}
+    headline = results.summary().filter(headline=True)
+    scores = {row["name"]: round(100 * row["value"], 2) for row in headline.iter_rows(named=True)}
+    return {
+        **limit,
+        "figures": dg.MetadataValue.table(
+            [
+                dg.TableRecord({key: "" if value is None else value for key, value in row.items()})
+                for row in figures(results)
+            ]
+        ),
+        **({} if limit else scores),
+        "suite": manifest["suite"]["name"],
+        "backend": manifest["recipe"]["backend"],
+        "device": manifest["device"],
+        "seconds": number(manifest["seconds"]),
+        "path": dg.MetadataValue.path(str(results.folder)),
+        "checkpoint": manifest["provenance"].get("checkpoint", ""),
     }
 
 

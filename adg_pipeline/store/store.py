@@ -17,6 +17,7 @@ from adg_pipeline.formats.shards import ShardFile
 from adg_pipeline.host.files import locked
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.store import tables
+from adg_pipeline.store.checkpoints import checkpoint_folder, nest, trained_seeds
 from adg_pipeline.store.history import SubsetHistory
 from adg_pipeline.store.kept import KeptSettings
 from adg_pipeline.store.kept_answers import KeptAnswers
@@ -214,13 +215,26 @@ class Store(dg.ConfigurableResource):
             tables.check([self.table_path(asset, shard) for asset in assets for shard in shards])
             raise
 
-    def checkpoint_dir(self, arm: str) -> Path:
-        return self.root / "checkpoints" / arm
+    def checkpoint_dir(self, arm: str, seed: int) -> Path:
+        return checkpoint_folder(self.root / "checkpoints" / arm, seed)
+
+    def trained_seeds(self, arm: str) -> list[int]:
+        """Seeds of which a checkpoint of the arm is stored."""
+        return trained_seeds(self.root / "checkpoints" / arm)
+
+    def new_checkpoint_dir(self, arm: str, seed: int) -> Path:
+        """Where a training publishes to. An arm's checkpoint of before seeds had folders is moved out of its way."""
+        nest(self.root / "checkpoints" / arm, seed)
+        return self.checkpoint_dir(arm, seed)
 
     @property
     def benchmark_data(self) -> Path:
         """What the benchmarks ask, as `adg benchmarks prepare` laid it out."""
         return self.root / "benchmark_data"
+
+    def results_dir(self, arm: str, seed: int, suite: str, limit: int | None = None) -> Path:
+        """Results of an arm's checkpoint; those of a quick look apart."""
+        return self.root / "benchmarks" / arm / str(seed) / results_name(suite, limit)
 
     def model_results_dir(self, model: str, suite: str, limit: int | None = None) -> Path:
         """Results of a model that isn't an arm's checkpoint. An arm's name begins otherwise, so they don't meet."""

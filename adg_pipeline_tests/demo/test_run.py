@@ -32,7 +32,7 @@ def test_the_demo_compares_three_subsets_that_differ(
     assert "whole pool" in text
     assert "shards computed: skills-05 of 5" in text
     assert (tmp_path / "demo" / "report.png").is_file()
-    assert (tmp_path / "demo" / "data" / "checkpoints" / ADG / "training_manifest.json").is_file()
+    assert (tmp_path / "demo" / "data" / "checkpoints" / ADG / "42" / "training_manifest.json").is_file()
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

@@ -100,14 +100,14 @@ def test_a_full_disk_while_training_is_named_and_the_training_can_be_repeated(di
     disk.fill(leave=2 * 2**20)  # less than the weights
     failed = bench.adg("run", "--train")
     assert failed.code == 1
-    assert f"{bench.store.checkpoint_dir('adg')}: can't be written ({FULL})" in failed.err
+    assert f"{bench.store.checkpoint_dir('adg', 42)}: can't be written ({FULL})" in failed.err
     assert "Traceback" not in failed.err
-    assert not bench.store.checkpoint_dir("adg").exists()
+    assert not bench.store.checkpoint_dir("adg", 42).exists()
 
     disk.free()
     done = bench.adg("run", "--train", "--json")
     assert done.code == 0, done.err
-    assert (bench.store.checkpoint_dir("adg") / "model.safetensors").exists()
+    assert (bench.store.checkpoint_dir("adg", 42) / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("leave", [0, 100_000])

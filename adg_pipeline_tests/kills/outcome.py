@@ -48,7 +48,7 @@ def outcome(bench: Workbench) -> Outcome:
             found = dict(rows)
             assert len(found) == len(rows), f"{asset} {shard}: a vector stands twice"
             vectors[asset, shard] = found
-    weights = store.checkpoint_dir("adg") / "model.safetensors"
+    weights = store.checkpoint_dir("adg", 42) / "model.safetensors"
     checkpoint = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
     return Outcome(bench.subset(), tables, vectors, checkpoint)
 

@@ -11,7 +11,7 @@ import pytest
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.in_force import InForce, settings_in_force
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
-from adg_pipeline.orchestration.subset_status import checkpoint_row, subset_row
+from adg_pipeline.orchestration.subset_status import checkpoint_rows, subset_row
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
 from adg_pipeline.store import Store
 from adg_pipeline.store.selections import write_manifest
@@ -62,7 +62,7 @@ def train(store: Store, in_force: InForce, manifest: dict[str, Any]) -> None:
         "provenance": {"selection": manifest},
         "subset_fingerprint": subset_fingerprint(store.selection_dir("adg") / "subset.parquet"),
     }
-    folder = store.checkpoint_dir("adg")
+    folder = store.checkpoint_dir("adg", 42)
     folder.mkdir(parents=True)
     record = {"job": job, "examples": 2, "finished_at": "2026-01-02"}
     (folder / "training_manifest.json").write_text(json.dumps(record))
@@ -70,15 +70,13 @@ def train(store: Store, in_force: InForce, manifest: dict[str, Any]) -> None:
 
 def test_a_checkpoint_of_another_subset_says_so_with_the_mend(store: Store) -> None:
     in_force = settings_in_force(store, "adg")
-    assert checkpoint_row(store, "adg", in_force) is None
+    assert list(checkpoint_rows(store, "adg", in_force)) == []
     train(store, in_force, publish(store, in_force, "x", "y"))
-    row = checkpoint_row(store, "adg", in_force)
-    assert row is not None
+    (row,) = checkpoint_rows(store, "adg", in_force)
     assert (row["state"], row["why"], row["mend"]) == ("current", "", "")
 
     publish(store, in_force, "x", "z")
-    other = checkpoint_row(store, "adg", in_force)
-    assert other is not None
+    (other,) = checkpoint_rows(store, "adg", in_force)
     assert (other["state"], other["mend"]) == ("other subset", "`adg run --train`")
     assert other["subset"] == row["subset"]
     assert other["subset"] in other["why"]
@@ -88,8 +86,7 @@ def test_a_checkpoint_trained_otherwise_is_stale(store: Store) -> None:
     in_force = settings_in_force(store, "adg")
     train(store, in_force, publish(store, in_force, "x", "y"))
     longer = settings_in_force(store, "adg", {"finetuned_checkpoint.epochs=9": "--set finetuned_checkpoint.epochs=9"})
-    row = checkpoint_row(store, "adg", longer)
-    assert row is not None
+    (row,) = checkpoint_rows(store, "adg", longer)
     assert (row["state"], row["why"]) == ("stale", "finetuned_checkpoint.epochs 5.0 → 9.0")
 
 

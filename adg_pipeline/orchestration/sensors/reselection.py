@@ -18,7 +18,7 @@ from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
 from adg_pipeline.orchestration.partitions import arms as arm_partitions
-from adg_pipeline.orchestration.partitions import register
+from adg_pipeline.orchestration.partitions import register, seeds
 from adg_pipeline.orchestration.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
 from adg_pipeline.store import Store
 
@@ -95,6 +95,8 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         # Those at hand too: a store may be older than its instance, or come from elsewhere.
         stored = [name for name in known_arms(settings.arms) if store.selection_dir(name).exists()]
         register(context.instance, arm_partitions, [*arms, *stored])
+        trained = {seed for arm in stored for seed in store.trained_seeds(arm)}
+        register(context.instance, seeds, [str(seed) for seed in {settings.finetuned_checkpoint.seed, *trained}])
         at_hand = {arm: store.selection_manifest(arm) or {} for arm in arms}
         decision = decide_reselection(
             states,

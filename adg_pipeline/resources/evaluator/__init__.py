@@ -6,7 +6,13 @@ knows lm-eval, `answers` what a killed evaluation goes on from, `sandbox` where 
 `summary` makes figures of samples.
 """
 
-from adg_pipeline.resources.evaluator.job import EvaluationError, EvaluationJob, find_model, plan_evaluation
+from adg_pipeline.resources.evaluator.job import (
+    EvaluationError,
+    EvaluationJob,
+    find_model,
+    plan_evaluation,
+    require_evaluable,
+)
 from adg_pipeline.resources.evaluator.launch import EvaluationFailed, evaluate
 from adg_pipeline.resources.evaluator.suite import Suite, load_suite, suites
 
@@ -19,5 +25,6 @@ __all__ = [
     "find_model",
     "load_suite",
     "plan_evaluation",
+    "require_evaluable",
     "suites",
 ]

@@ -130,19 +130,26 @@ def plan_evaluation(
         NoBenchmarks: the suite's data isn't prepared.
         EvaluationError: a library is missing.
     """
-    suite = load_suite(config.suite).only(config.tasks)
-    require_gates(suite, config)
-    folder = Path(config.data).expanduser() if config.data else data
+    suite = require_evaluable(config, data)
     return EvaluationJob(
         model=model,
         suite=suite,
         config=config,
-        data=str(folder.resolve()),
-        datasets=_datasets(suite, folder),
+        data=str(_data_folder(config, data).resolve()),
+        datasets=_datasets(suite, _data_folder(config, data)),
         versions=_versions(config.backend),
         output=str(Path(output).resolve()),
         provenance=provenance or {},
     )
+
+
+def require_evaluable(config: EvaluationConfig, data: Path) -> Suite:
+    """The suite that is asked for, with the tasks that are. Raises what `plan_evaluation` does, but for the model's part."""
+    suite = load_suite(config.suite).only(config.tasks)
+    require_gates(suite, config)
+    _datasets(suite, _data_folder(config, data))
+    _versions(config.backend)
+    return suite
 
 
 def require_gates(suite: Suite, config: EvaluationConfig) -> None:
@@ -159,6 +166,10 @@ def require_gates(suite: Suite, config: EvaluationConfig) -> None:
             f"{', '.join(suite.running_code)} of suite {suite.name} run programs that the model writes, on this machine "
             f"(docs/evaluation.md says within what limits): to allow it, {' and '.join(shut)}{without}"
         )
+
+
+def _data_folder(config: EvaluationConfig, data: Path) -> Path:
+    return Path(config.data).expanduser() if config.data else data
 
 
 def _datasets(suite: Suite, folder: Path) -> dict[str, str]:

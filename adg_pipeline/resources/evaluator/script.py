@@ -137,7 +137,7 @@ class _Run:
             left = [task for task in self._job.suite.tasks if task.task not in self._record["tasks"]]
             self._harness = Harness(self._job.suite, left)
             device = pick_device(self._job.config.device)
-            self._say(f"opening {self._job.model.fingerprint['id']} on {device}")
+            self._say(f"opening {self._job.model.path} on {device}")
             self._model = open_model(self._job, device)
             self._record["device"] = _device_name(device)
             self._record["max_length"] = self._model.max_length
