@@ -146,7 +146,8 @@ def served(bench: Workbench, server: faulty_server.FaultyServer, answer: Callabl
         handler.reply(200, {"choices": [{"text": text, "finish_reason": "stop"}]})
 
     server.fault = reply
-    bench.settings["generations"] |= {"engine": "endpoint", "endpoint": {"url": server.url, "model": "tiny"}}
+    endpoint = {"url": server.url, "model": "tiny"}
+    bench.settings["generations"] |= {"engine": "endpoint", "backbone": "embedded", "endpoint": endpoint}
     bench.write_settings()
 
 

@@ -87,8 +87,16 @@ def test_training_needs_a_gpu_for_each_process_where_there_are_any(bench: Workbe
     assert "finetuned_checkpoint.processes: 4 processes need a GPU each, and 2 are to be seen" in fault
 
 
+# Embedded by a model of its own: hidden states would need the one that is served.
+SILENT = (
+    "generations.engine=endpoint",
+    "generations.endpoint.url=http://127.0.0.1:9/v1",
+    "embeddings.embedder=sentence_transformer",
+)
+
+
 def test_a_server_that_does_not_answer_is_no_reason_to_start(bench: Workbench) -> None:
-    (fault,) = refusal(bench, "generations.engine=endpoint", "generations.endpoint.url=http://127.0.0.1:9/v1")
+    (fault,) = refusal(bench, *SILENT)
     assert "generations.endpoint.url: http://127.0.0.1:9/v1 doesn't answer" in fault
 
 
@@ -148,7 +156,5 @@ def test_an_arm_that_lacks_queries_or_answers_is_refused(bench: Workbench, machi
 
 
 def test_a_served_backbone_whose_tokens_are_to_be_scored_must_be_named(bench: Workbench, machine: Machine) -> None:
-    faults = refusal(
-        bench, "generations.engine=endpoint", "generations.endpoint.url=http://127.0.0.1:9/v1", arms=["ifd"]
-    )
+    faults = refusal(bench, *SILENT, arms=["ifd"])
     assert "generations.backbone" in [fault.split(": ")[1] for fault in faults]
