@@ -1,37 +1,52 @@
 """How stable a subset is: what of it stays when one of the K sampled answers is left out."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from adg_pipeline.algorithms.divergence import gram_divergence
+from adg_pipeline.algorithms.draws import uniform_draws
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
-from adg_pipeline.algorithms.selectors.base import lists
 from adg_pipeline.settings.sections import SelectionConfig
 
 DECIMALS = 4
 
+Rows = NDArray[np.int64]
+
 
 def jackknife(
-    candidates: Candidates, examples: pl.DataFrame, config: SelectionConfig, places: pl.DataFrame
+    candidates: Candidates,
+    config: SelectionConfig,
+    places: pl.DataFrame,
+    cosines_of: Callable[[Rows], NDArray[np.float64]],
 ) -> dict[str, Any]:
     """Overlap (Jaccard) of the subset with those that the same arm selects without answer 1, 2, … K; any overlap between
     settings is to be read against it.
 
-    Only of arms that rank by dispersion and anisotropy. Empty for others, for two answers, and for scores of before the
-    cosines were kept.
+    Of more than `stability_examples`, so many are drawn by a hash of their ids, and the arm selects its share of the budget
+    from them. Only of arms that rank by dispersion and anisotropy. Empty for others, for two answers, and for scores of
+    before the cosines were kept.
 
     Args:
         candidates: what the arm chose from.
-        examples: the same rows with the column cosines, (K·K,) per example.
         places: what the arm chose.
+        cosines_of: gives the (n, K·K) cosines of candidates by their rows; NaN where they aren't kept.
     """
-    signals = SELECTORS[config.selector].reads(config)
-    if "dispersion" not in signals or config.first_answers is not None or "cosines" not in examples.columns:
+    chooses = SELECTORS[config.selector]
+    total, most = candidates.frame.height, config.stability_examples
+    if most == 0 or "dispersion" not in chooses.reads(config) or config.first_answers is not None:
         return {}
-    cosines = lists(examples, "cosines")
+    rows = np.arange(total)
+    if total > most:
+        rows = np.sort(np.argsort(uniform_draws(candidates.frame["example_id"], config.seed), kind="stable")[:most])
+        candidates = _taken(candidates, rows)
+        config = config.model_copy(update={"budget": max(1, round(config.budget * most / total))})
+        places = chooses.choose(candidates, config)
+    cosines = cosines_of(rows)
     k = round(np.sqrt(cosines.shape[1])) if cosines.size else 0
     if k < 3 or np.isnan(cosines).any():
         return {}
@@ -43,6 +58,16 @@ def jackknife(
         frame = candidates.frame.with_columns(
             dispersion=pl.Series(without.dispersion), anisotropy=pl.Series(without.anisotropy)
         )
-        other = SELECTORS[config.selector].choose(replace(candidates, frame=frame), config)["selected"].to_numpy()
+        other = chooses.choose(replace(candidates, frame=frame), config)["selected"].to_numpy()
         overlaps.append(round(float((chosen & other).sum() / max(1, (chosen | other).sum())), DECIMALS))
-    return {"jackknife_jaccard": overlaps, "mean": round(float(np.mean(overlaps)), DECIMALS)}
+    return {
+        "jackknife_jaccard": overlaps,
+        "mean": round(float(np.mean(overlaps)), DECIMALS),
+        "examples": len(rows),
+        "of": total,
+    }
+
+
+def _taken(candidates: Candidates, rows: Rows) -> Candidates:
+    vectors = candidates.vectors[rows] if candidates.vectors is not None else None
+    return replace(candidates, frame=candidates.frame[rows], vectors=vectors)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
-from adg_pipeline.algorithms.selectors.base import MENDS, REFERENCE_SIGNALS, TEXTS
+from adg_pipeline.algorithms.selectors.base import MENDS, REFERENCE_SIGNALS, SCORE_SIGNALS, TEXTS, lists
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.convert import convert
 from adg_pipeline.lineage.states import SelectionInputs
@@ -18,6 +18,10 @@ from adg_pipeline.settings.sections import RawPoolConfig, SelectionConfig
 from adg_pipeline.store import Store
 
 TABLE = "instruction_embeddings"
+# Columns of the scores that every selection reads: to filter by, and to tell of.
+OF_ALL = (
+    "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "empty_answers", "output_chars",
+)  # fmt: skip
 
 StatesOf = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
 
@@ -25,20 +29,29 @@ StatesOf = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
 def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConfig) -> pl.DataFrame:
     """Every row of the shards' scores with its bin and the columns that the arm reads, sorted by example id."""
     signals = SELECTORS[config.selector].reads(config)
-    frame = _of(store, "divergence_scores", inputs)
-    if wanted := [name for name in signals if name in REFERENCE_SIGNALS]:
-        references = _of(store, "reference_losses", inputs)
-        known = references.collect_schema()
-        # A table of before there was such a column holds none of it.
-        columns = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in wanted]
-        references = references.select("shard", "example_id", *columns)
-        frame = frame.join(references, on=["shard", "example_id"], how="left")
-    if wanted := [name for name in signals if name in TEXTS]:
-        texts = _of(store, "raw_pool", inputs).select("shard", "example_id", *wanted)
-        frame = frame.join(texts, on=["shard", "example_id"], how="left")
+    frame = _of(
+        store, "divergence_scores", inputs.shards, [*OF_ALL, *(set(signals) & set(SCORE_SIGNALS) - set(OF_ALL))]
+    )
+    for table, names in (("reference_losses", REFERENCE_SIGNALS), ("raw_pool", TEXTS)):
+        if wanted := [name for name in signals if name in names]:
+            frame = frame.join(_of(store, table, inputs.shards, wanted), on=["shard", "example_id"], how="left")
     binned = frame.join(store.bins.assignments().lazy(), on=["shard", "example_id"], how="left").collect()
     _require_bins(store, binned)
     return binned.sort("example_id", "content_hash", "shard")
+
+
+def cosines(store: Store, examples: pl.DataFrame) -> np.ndarray:
+    """(N, K·K) cosines between the answers of each example; NaN where they aren't kept. Read shard by shard."""
+    found: np.ndarray | None = None
+    for (shard,), rows in examples.select("shard", "example_id").with_row_index("row").group_by("shard"):
+        table = _of(store, "divergence_scores", [str(shard)], ["cosines"]).collect()
+        values = lists(rows.join(table, on="example_id", how="left", maintain_order="left"), "cosines")
+        if found is None:
+            found = np.full((examples.height, values.shape[1]), np.nan)
+        if values.shape[1] != found.shape[1]:
+            return np.full((examples.height, 1), np.nan)
+        found[rows["row"].to_numpy()] = values
+    return np.zeros((0, 0)) if found is None else found
 
 
 def candidates(
@@ -68,14 +81,17 @@ def _require_signals(frame: pl.DataFrame, signals: Sequence[str], config: Select
             raise SettingsError(f"{config.selector} reads {name}, which is known of no example: {mend}")
 
 
-def _of(store: Store, asset: str, inputs: SelectionInputs) -> pl.LazyFrame:
-    paths = [str(store.table_path(asset, shard)) for shard in inputs.shards]
+def _of(store: Store, asset: str, shards: Sequence[str], names: Sequence[str]) -> pl.LazyFrame:
+    """Columns of shards' tables, beside shard and example_id; null where a table of before them holds none."""
+    paths = [str(store.table_path(asset, shard)) for shard in shards]
     of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
     # Tables of other code versions may lack a column, or have one more; a selection takes what it names.
     scanned = pl.scan_parquet(
         paths, glob=False, include_file_paths="shard", missing_columns="insert", extra_columns="ignore"
     )
-    return scanned.with_columns(of_file)
+    known = scanned.collect_schema()
+    columns = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in names]
+    return scanned.select(of_file, "example_id", *columns)
 
 
 def _require_bins(store: Store, frame: pl.DataFrame) -> None:
@@ -96,14 +112,14 @@ def _require_bins(store: Store, frame: pl.DataFrame) -> None:
 
 def _vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
     """(N, d) vectors of the eligible examples' instructions, in their order."""
-    place = {key: row for row, key in enumerate(eligible.select("shard", "example_id").iter_rows())}
+    wanted = eligible.select("shard", "example_id").with_row_index("row")
     found: np.ndarray | None = None
     for shards, ids, vectors in store.vectors.read_all(TABLE):
         if found is None:
-            found = np.zeros((len(place), vectors.shape[1]), dtype=np.float32)
-        for row, key in enumerate(zip(shards.astype(str), ids.astype(str), strict=True)):
-            if key in place:
-                found[place[key]] = vectors[row]
+            found = np.zeros((eligible.height, vectors.shape[1]), dtype=np.float32)
+        read = pl.DataFrame({"shard": shards.astype(str), "example_id": ids.astype(str)}).with_row_index("vector")
+        both = read.join(wanted, on=["shard", "example_id"])
+        found[both["row"].to_numpy()] = vectors[both["vector"].to_numpy()]
     assert found is not None
     return found
 

@@ -16,7 +16,7 @@ from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.asked import asked, generation_asked, losses_asked
-from adg_pipeline.assets.candidates import StatesOf, candidates, scored_examples
+from adg_pipeline.assets.candidates import StatesOf, candidates, cosines, scored_examples
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.files import publish_directory
@@ -172,7 +172,7 @@ def _rank(
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
     chosen_from = candidates(store, eligible, config, states_of)
     places = SELECTORS[config.selector].choose(chosen_from, config)
-    stability = jackknife(chosen_from, eligible, config, places)
+    stability = jackknife(chosen_from, config, places, lambda rows: cosines(store, eligible[rows]))
     # Of an arm without bins the semantic one is shown, which decided nothing.
     bins = places["bin"].cast(pl.Int32).fill_null(eligible["bin"])
     placed = places.drop("example_id", "bin").rename({"position": "rank"})

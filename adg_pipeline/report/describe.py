@@ -141,6 +141,7 @@ def _stability(found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "stable_share": number(found["mean"]),
         "jackknife_jaccard": dg.MetadataValue.json(found["jackknife_jaccard"]),
+        **({"stability_of_examples": found["examples"]} if found.get("examples", 0) < found.get("of", 0) else {}),
     }
 
 

@@ -423,6 +423,12 @@ class SelectionConfig(Section):
     max_output_chars: int | None = Field(
         default=None, ge=1, description="Longest reference output, in characters; none if not set."
     )
+    stability_examples: int = Field(
+        default=100_000,
+        ge=0,
+        description="Examples of which a manifest's `stability` is worked out: of a larger pool so many are drawn. 0 leaves "
+        "it out, and with it the reading of all answers' cosines.",
+    )
     history: int = Field(
         default=10, ge=0, le=1000, description="Replaced subsets that are kept per arm (`adg subset list`)."
     )
