@@ -24,5 +24,5 @@ def arms(as_json: bool) -> None:
     for row in rows:
         click.echo(f"{row['arm']}: {row['about']}")
         differs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in row["differs"].items())
-        needs = [name for name in ("reference_losses", "queries") if row[name]]
+        needs = [*(["reference_losses"] if row["reference_losses"] else []), *row["needs"]]
         print_details(sets=differs, reads=", ".join(row["reads"]), needs=", ".join(needs), source=row["source"])

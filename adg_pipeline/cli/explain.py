@@ -1,11 +1,14 @@
 """``adg explain``."""
 
 import json
+from typing import Any
 
 import click
 
 from adg_pipeline.cli.options import as_json, open_store, require_known
 from adg_pipeline.cli.output import shown
+
+MOST_NUMBERS = 16
 
 
 @click.command(short_help="Why an example is in the subset or isn't.")
@@ -26,6 +29,13 @@ def explain(example_id: str, arm: str, as_json: bool) -> None:
         if isinstance(content, dict):
             click.echo(f"{section}:")
             for key, value in content.items():
-                click.echo(f"  {key}: {shown(value)}")
+                click.echo(f"  {key}: {_brief(value)}")
         else:
             click.echo(f"{section}: {shown(content)}")
+
+
+def _brief(value: Any) -> str:
+    """As it is shown elsewhere, but for what only a program reads: `--json` has it whole."""
+    if isinstance(value, list) and len(value) > MOST_NUMBERS and isinstance(value[0], float | int):
+        return f"{len(value)} numbers from {min(value):.4g} to {max(value):.4g}"
+    return shown(value)

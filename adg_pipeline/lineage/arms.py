@@ -11,7 +11,8 @@ from adg_pipeline.store import Store
 
 def described_arms(store: Store) -> list[dict[str, Any]]:
     """Of each arm: arm, about, of (built-in or adg.yaml), differs (setting → value), reads, reference_losses and queries
-    (whether it needs them), source. Raises SettingsError where adg.yaml is at fault."""
+    (whether it needs them), needs (settings without which it can't be made), source. Raises SettingsError where adg.yaml is
+    at fault."""
     settings_in_force(store)  # refuses an arm that can't be
     of_user = load_file()[0].arms
     rows = []
@@ -32,6 +33,7 @@ def described_arms(store: Store) -> list[dict[str, Any]]:
                 "reads": [*chooses.reads(config), *(what for what, read in vectors.items() if read)],
                 "reference_losses": reads_references(config),
                 "queries": chooses.queries,
+                "needs": list(chooses.needs),
                 "source": chooses.source,
             }
         )

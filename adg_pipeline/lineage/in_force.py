@@ -103,6 +103,13 @@ def _require_known(settings: Settings, origins: Origins) -> None:
         if name not in SELECTORS
     ]
     known = arms(settings.arms)
+    for name, differs in settings.arms.items():
+        selector = known[name].settings.get("selector", "adg")
+        ignored = [key for key in differs if selector in SELECTORS and key in SELECTORS[selector].ignores]
+        faults += [
+            f"{origins.of(f'arms.{name}.{key}')}: arms.{name}.{key}: {selector} doesn't read it: leave it out"
+            for key in ignored
+        ]
     faults += [
         f"{origins.of('sensors.arms')}: sensors.arms: there is no arm {name!r}; {_others(known)}"
         for name in settings.sensors.arms

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import StoreError
 from adg_pipeline.formats.shards import PoolListing
 from adg_pipeline.progress import Progress
@@ -242,9 +243,12 @@ def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any
 
 
 def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a selection, its query file told by what it holds: edited, it asks for another subset."""
-    queries = selection.get("queries")
-    if queries is None or not Path(queries).is_file():
+    """Settings of a selection. Its query file is told by what it holds: edited, it asks for another subset. It counts only
+    where it is read."""
+    queries, selector = selection.get("queries"), SELECTORS.get(selection.get("selector", "adg"))
+    if queries is None or (selector is not None and not selector.queries):
+        return {name: value for name, value in selection.items() if name != "queries"}
+    if not Path(queries).is_file():
         return dict(selection)
     with Path(queries).open("rb") as file:
         return {**selection, "queries": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import StoreError
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
@@ -56,10 +57,9 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
     key = selection_key(arm_of(made), settings.semantic_bins.recipe(), settings.selected_subset.recipe(), inputs)
     if key == made["key"]:
         return
-    for name, (before, section) in sections.items():
-        yield from _changes(name, before, section)
+    changed = [change for name, (before, section) in sections.items() for change in _changes(name, before, section)]
     shards, now = made["shards"], inputs.scores
-    yield from (
+    changed += (
         f"{len(names):,} shards {what}, such as {min(names)}"
         for what, names in {
             "came": set(now) - set(shards),
@@ -74,6 +74,9 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
         }.items()
         if names
     )
+    if not changed and SELECTORS[settings.selected_subset.selector].queries:
+        changed = ["the file of selected_subset.queries holds other examples"]
+    yield from changed or ["it was made by an earlier version"]
 
 
 def unknown_arm_row(store: Store, arm: str) -> dict[str, Any]:

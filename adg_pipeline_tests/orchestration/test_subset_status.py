@@ -11,7 +11,7 @@ import pytest
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.in_force import InForce, settings_in_force
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
-from adg_pipeline.orchestration.subset_status import checkpoint_rows, subset_row
+from adg_pipeline.orchestration.subset_status import _why_stale, checkpoint_rows, subset_row
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
 from adg_pipeline.store import Store
 from adg_pipeline.store.selections import write_manifest
@@ -110,3 +110,15 @@ def test_a_subset_says_why_it_is_not_current(store: Store) -> None:
     damaged = subset_row(store, "adg", in_force, INPUTS)
     assert damaged["state"] == "damaged"
     assert damaged["mend"] == f"`rm -r {store.selection_dir('adg')} && adg run`"
+
+
+def test_an_edited_query_file_makes_a_subset_stale_where_it_is_read(store: Store) -> None:
+    queries = Path("queries.jsonl")
+    queries.write_text("{}")
+    flags = {f"selected_subset.queries={queries}": "--set"}
+    for selector, why in (("dsir", ["the file of selected_subset.queries holds other examples"]), ("zip", [])):
+        in_force = settings_in_force(store, "adg", {f"selected_subset.selector={selector}": "--set", **flags})
+        made = publish(store, in_force, "x")
+        assert list(_why_stale(made, in_force, INPUTS)) == []
+        queries.write_text(selector)
+        assert list(_why_stale(made, in_force, INPUTS)) == why

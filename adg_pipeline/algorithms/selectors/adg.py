@@ -5,6 +5,7 @@ import polars as pl
 
 from adg_pipeline.algorithms.divergence import adg_score, gram_divergence
 from adg_pipeline.algorithms.selectors.base import Scores, Selector, by_score, lists, numbers
+from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.sections import SelectionConfig
 
 DECIMALS = 4
@@ -16,7 +17,9 @@ def score(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
         return adg_score(numbers(frame, "dispersion"), numbers(frame, "anisotropy"), config.weight)
     cosines = lists(frame, "cosines")
     k = round(np.sqrt(cosines.shape[1]))
-    first = min(config.first_answers, k)
+    if config.first_answers > k:
+        raise SettingsError(f"selected_subset.first_answers is {config.first_answers}, and {k} answers were drawn")
+    first = config.first_answers
     some = gram_divergence(cosines.reshape(-1, k, k)[:, :first, :first]).rounded(DECIMALS)
     return adg_score(some.dispersion, some.anisotropy, config.weight)
 

@@ -31,6 +31,14 @@ MENDS = {
     "answer_tokens": "the server doesn't count tokens, so set `selected_subset.length_control` to false",
 }
 
+# The setting of `reference_losses` that asks for a signal; the others are always there.
+ON_REQUEST = {
+    "plain_logprob": "plain",
+    "plain_bare_logprob": "plain",
+    "noisy_ifd": "noisy_copies",
+    "ranker_score": "ranker",
+}
+
 # Signals by the table that holds them. Lists are (K,) or, for cosines, (K·K,) per example.
 SCORE_SIGNALS = (
     "dispersion", "anisotropy", "eigenvalues", "mode_sizes", "cosines", "output_chars", "answer_tokens",
@@ -69,7 +77,8 @@ class Selector:
 
     choose: gives the columns of `rank_table` and ``left_out`` (null, or why the selector can't take the example), one row
     per candidate in the order given; the result depends on the order of rows in no other way. signals: columns it
-    reads. vectors, centroids, queries, likeness: whether it reads those. source: the paper or code that it follows.
+    reads. vectors, centroids, queries, likeness: whether it reads those. greedy: takes one example after the other, so there
+    are no ranking and no quotas. source: the paper or code that it follows.
     """
 
     choose: Choose
@@ -79,6 +88,21 @@ class Selector:
     centroids: bool = False
     queries: bool = False
     likeness: bool = False
+    greedy: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Settings without which there is nothing for it to read."""
+        asked = [f"reference_losses.{ON_REQUEST[name]}" for name in self.signals if name in ON_REQUEST]
+        states = ["reference_losses.states"] if self.likeness else []
+        return tuple(dict.fromkeys([*asked, *states, *(["selected_subset.queries"] if self.queries else [])]))
+
+    @property
+    def ignores(self) -> tuple[str, ...]:
+        """Fields of `SelectionConfig` that change nothing for it."""
+        ranking = ("bins", "rank", "quota", "length_control") if self.greedy else ()
+        of_paper = () if "dispersion" in self.signals else ("weight", "first_answers")
+        return (*ranking, *of_paper, *(() if self.queries else ("queries",)))
 
     def reads(self, config: SelectionConfig) -> tuple[str, ...]:
         """Its signals under these settings: those of the gate and the length control too, where they are on."""

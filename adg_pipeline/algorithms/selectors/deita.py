@@ -48,4 +48,4 @@ def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
     return placed(frame, allowed, left_out, in_order(frame.filter(allowed), scores[allowed], picked))
 
 
-DEITA_FILTER = Selector(_choose, "arXiv 2312.15685", ("dispersion", "anisotropy"), vectors=True)
+DEITA_FILTER = Selector(_choose, "arXiv 2312.15685", ("dispersion", "anisotropy"), vectors=True, greedy=True)

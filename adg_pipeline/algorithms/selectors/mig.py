@@ -68,4 +68,4 @@ def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
     return placed(frame, allowed, left_out, in_order(frame.filter(allowed), quality[allowed], picked))
 
 
-MIG = Selector(_choose, "arXiv 2504.13835", ("dispersion", "anisotropy"), centroids=True)
+MIG = Selector(_choose, "arXiv 2504.13835", ("dispersion", "anisotropy"), centroids=True, greedy=True)

@@ -14,7 +14,7 @@ from adg_pipeline.settings.sections import SelectionConfig
 DECIMALS = 5
 
 
-def round_robin(likeness: NDArray[np.float32], budget: int) -> NDArray[np.int64]:
+def round_robin(likeness: NDArray[np.float64], budget: int) -> NDArray[np.int64]:
     """Rows of an (N, Q) matrix in the order in which they are taken: `min(budget, N)`. Equally like: the first row."""
     rows, queries = likeness.shape
     budget = min(budget, rows)
@@ -35,7 +35,7 @@ def round_robin(likeness: NDArray[np.float32], budget: int) -> NDArray[np.int64]
     return np.array(picked, dtype=np.int64)
 
 
-def _best(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+def _best(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """The rows of the highest values, the highest first."""
     if count == len(values):
         return np.argsort(-values, kind="stable")
@@ -47,12 +47,12 @@ def _best(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
 def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
     assert candidates.likeness is not None
     frame = candidates.frame
-    likeness = candidates.likeness.round(DECIMALS)
-    scores = likeness.max(axis=1).astype(np.float64)
+    likeness = candidates.likeness.astype(np.float64).round(DECIMALS)
+    scores = likeness.max(axis=1)
     allowed, left_out = admit(frame, scores, [], config)
     rows = np.flatnonzero(allowed)
     picked = round_robin(likeness[rows], config.budget) if len(rows) else np.zeros(0, dtype=np.int64)
     return placed(frame, allowed, left_out, in_order(frame.filter(allowed), scores[rows], picked))
 
 
-RDS_PLUS = Selector(_choose, "arXiv 2503.01807", queries=True, likeness=True)
+RDS_PLUS = Selector(_choose, "arXiv 2503.01807", queries=True, likeness=True, greedy=True)

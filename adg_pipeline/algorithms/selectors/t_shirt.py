@@ -45,5 +45,5 @@ def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
 
 
 T_SHIRT = Selector(
-    _choose, "arXiv 2506.01317", ("noisy_ifd", "selective_ifd", "selective_ifd_spread", "selective_tokens")
+    _choose, "arXiv 2506.01317", ("noisy_ifd", "selective_ifd", "selective_ifd_spread", "selective_tokens"), greedy=True
 )

@@ -69,4 +69,4 @@ def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
     return placed(frame, allowed, left_out, in_order(kept, scores, picked))
 
 
-ZIP = Selector(_choose, "arXiv 2407.06645", ("instruction", "input", "output"))
+ZIP = Selector(_choose, "arXiv 2407.06645", ("instruction", "input", "output"), greedy=True)

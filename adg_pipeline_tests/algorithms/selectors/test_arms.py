@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adg_pipeline.algorithms.arms import BUILT_IN
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.selectors.base import TEXTS
+from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline_tests.algorithms.selectors.pools import candidates
 
@@ -79,3 +80,22 @@ def test_random_bins_have_the_sizes_of_the_semantic_ones(rows: int, seed: int) -
     arm, pool = BUILT_IN["adg_random_bins"], candidates(rows, seed)
     table = arm.chooses.choose(pool, arm.config(SelectionConfig(budget=10)))
     np.testing.assert_array_equal(np.bincount(table["bin"].to_numpy()), np.bincount(pool.frame["bin"].to_numpy()))
+
+
+@every_arm
+def test_it_reads_every_setting_that_it_is_built_of(name: str) -> None:
+    assert set(BUILT_IN[name].settings).isdisjoint(BUILT_IN[name].chooses.ignores)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if BUILT_IN[name].chooses.ignores])
+def test_a_setting_that_it_ignores_changes_nothing(name: str) -> None:
+    other = {"bins": "random", "rank": "bottom", "length_control": True, "weight": 0.9, "first_answers": 2}
+    arm, pool = BUILT_IN[name], candidates(50, 3)
+    plain = arm.config(SelectionConfig(budget=15))
+    changed = plain.model_copy(update={key: value for key, value in other.items() if key in arm.chooses.ignores})
+    assert arm.chooses.choose(pool, changed).equals(arm.chooses.choose(pool, plain))
+
+
+def test_more_answers_than_there_are_is_refused() -> None:
+    with pytest.raises(SettingsError, match="first_answers is 9, and 5 answers were drawn"):
+        BUILT_IN["adg_k3"].chooses.choose(candidates(10), SelectionConfig(first_answers=9))
