@@ -17,7 +17,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.asked import asked, generation_asked, losses_asked
 from adg_pipeline.assets.candidates import StatesOf, candidates, cosines, scored_examples
-from adg_pipeline.errors import StaleInputError
+from adg_pipeline.errors import SettingsError, StaleInputError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.in_force import reads_references
@@ -106,7 +106,10 @@ def build(defaults: SelectionConfig, losses: ReferenceLossConfig, generation: Ge
 
         read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads else [])]
         with store.damage_named(read, inputs.shards):
-            ranking, stability = _rank(store, scored_examples(store, inputs, config), config, states_of)
+            try:
+                ranking, stability = _rank(store, scored_examples(store, inputs, config), config, states_of)
+            except SettingsError as error:
+                raise dg.Failure(str(error), allow_retries=False) from error
             _require_subset(ranking, config)
             subset = _subset(store, ranking)
         manifest = _manifest(store, arm, key, config, kept, inputs, bins, ranking, subset, stability)

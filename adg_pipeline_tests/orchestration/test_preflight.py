@@ -145,9 +145,7 @@ def test_an_arm_whose_signals_the_settings_would_not_give_is_refused(bench: Work
     ]
 
 
-def test_what_few_arms_read_must_be_asked_for_and_to_be_had(
-    bench: Workbench, machine: Machine, tmp_path: Path
-) -> None:
+def test_what_few_arms_read_must_be_asked_for_and_to_be_had(bench: Workbench, machine: Machine, tmp_path: Path) -> None:
     nowhere, gone = tmp_path / "nowhere", tmp_path / "gone.jsonl"
     faults = refusal(bench, arms=["scar", "t_shirt", "rds_plus"])
     assert [fault.split(": ", 1)[1] for fault in faults] == [

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adg_pipeline.errors import SettingsError
+from adg_pipeline.errors import PipelineError
 from adg_pipeline.models.backbones import require_safetensors
 
 MAX_TOKENS = 512
@@ -24,12 +24,12 @@ def require_ranker(folder: str) -> None:
     """Raise PipelineError, with what is missing, where the folder holds no ranker."""
     path = Path(folder)
     if not path.is_dir():
-        raise SettingsError(f"there is no folder {path.absolute()}")
+        raise PipelineError(f"there is no folder {path.absolute()}")
     require_safetensors(path)
     if missing := [name for name in (_WEIGHTS, "tokenizer.json") if not (path / name).is_file()]:
-        raise SettingsError(f"{path} holds no whole SCAR ranker: {' and '.join(missing)} missing")
+        raise PipelineError(f"{path} holds no whole SCAR ranker: {' and '.join(missing)} missing")
     if "encoder_name" not in json.loads((path / "config.json").read_text(encoding="utf-8")):
-        raise SettingsError(f"{path / 'config.json'} is no SCAR ranker's: it names no encoder (encoder_name)")
+        raise PipelineError(f"{path / 'config.json'} is no SCAR ranker's: it names no encoder (encoder_name)")
 
 
 class Ranker:
@@ -51,7 +51,7 @@ class Ranker:
         try:
             encoder = AutoConfig.from_pretrained(str(inside if inside.is_dir() else named), trust_remote_code=False)
         except (OSError, ValueError) as error:
-            raise SettingsError(
+            raise PipelineError(
                 f"reference_losses.ranker: its encoder {named} can't be built here: {str(error).splitlines()[0]}"
             ) from error
         hidden, linear = int(config.get("hidden_dim", 1024)), int(config.get("linear_dim", 1024))
@@ -70,11 +70,11 @@ class Ranker:
         try:
             found = self._model.load_state_dict(weights, strict=False)
         except RuntimeError as error:
-            raise SettingsError(f"reference_losses.ranker: the weights of {folder} don't fit: {error}") from error
+            raise PipelineError(f"reference_losses.ranker: the weights of {folder} don't fit: {error}") from error
         # Buffers such as positions aren't saved by every version; what is learnt must be there.
         learnt = {name for name, _ in self._model.named_parameters()}
         if lost := [*sorted(learnt.intersection(found.missing_keys)), *found.unexpected_keys]:
-            raise SettingsError(
+            raise PipelineError(
                 f"reference_losses.ranker: {_WEIGHTS} of {folder} and its configuration differ in {', '.join(lost[:5])}"
             )
         self._model = self._model.to(device).eval()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adg_pipeline.errors import PipelineError, SettingsError
+from adg_pipeline.errors import PipelineError
 from adg_pipeline.models.backbones import EMBEDDED_FOLDER
 from adg_pipeline.resources.losses.ranker import Ranker, require_ranker
 from adg_pipeline_tests.resources.losses.rankers import LINEAR, write_ranker
@@ -62,17 +62,17 @@ def test_scores_are_those_of_the_networks_by_hand_whatever_shares_a_batch(ranker
 
 
 def test_what_is_missing_is_named(ranker: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(PipelineError, match=r"there is no folder .*nowhere"):
         require_ranker(str(tmp_path / "nowhere"))
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(PipelineError, match="pickled weights only"):
         require_ranker(str(tmp_path))
     shutil.copy(ranker / "model.safetensors", tmp_path)
-    with pytest.raises(SettingsError, match=r"tokenizer\.json missing"):
+    with pytest.raises(PipelineError, match=r"tokenizer\.json missing"):
         require_ranker(str(tmp_path))
     shutil.copy(ranker / "tokenizer.json", tmp_path)
-    with pytest.raises(SettingsError, match="names no encoder"):
+    with pytest.raises(PipelineError, match="names no encoder"):
         require_ranker(str(tmp_path))
 
 
@@ -89,7 +89,7 @@ def test_one_that_cannot_be_built_is_refused_by_name(
     shutil.copytree(ranker, tmp_path, dirs_exist_ok=True)
     config = json.loads((ranker / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
-    with pytest.raises(SettingsError, match=f"reference_losses.ranker: .*{told}"):
+    with pytest.raises(PipelineError, match=f"reference_losses.ranker: .*{told}"):
         Ranker(str(tmp_path), "cpu")
 
 
@@ -102,5 +102,5 @@ def test_weights_without_a_network_are_refused(ranker: Path, tmp_path: Path) -> 
         {name: value for name, value in weights.items() if "output" not in name or "encoder" in name},
         tmp_path / "model.safetensors",
     )
-    with pytest.raises(SettingsError, match="differ in output_layer"):
+    with pytest.raises(PipelineError, match="differ in output_layer"):
         Ranker(str(tmp_path), "cpu")
