@@ -75,6 +75,7 @@ def test_an_unknown_setting_of_an_arm_is_refused() -> None:
         replace(BUILT_IN["adg"], settings={"rank": "best"}).config(SelectionConfig())
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 60), st.integers(0, 2**16))
 def test_random_bins_have_the_sizes_of_the_semantic_ones(rows: int, seed: int) -> None:
     arm, pool = BUILT_IN["adg_random_bins"], candidates(rows, seed)
