@@ -2,6 +2,14 @@
 
 from typing import Any
 
+# Environment without a GPU: vLLM must run in this process, its cache must be told a size (GiB), and its threads must not be
+# bound to cores: bound, they came out 14 times slower where cores are shared.
+VLLM_ON_CPU = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
+
 # Below this, float64 costs a CPU less than it saves: see `choose_dtype`.
 SMALL_MODEL_PARAMETERS = 50_000_000
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from adg_pipeline.algorithms.prompts import alpaca_prompt
+from adg_pipeline.models.devices import VLLM_ON_CPU
 from adg_pipeline.models.published import published_chat_template
 from adg_pipeline.models.templates import PromptTemplate
 from adg_pipeline.models.tokenizers import load_tokenizer
-from adg_pipeline.resources.generators.vllm import _CPU_ENVIRONMENT
 from adg_pipeline_tests.resources.trainer.chatml import END, questions, tuned_with_chatml
 
 ROOM = 48
@@ -24,7 +24,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def llm(checkpoint: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in _CPU_ENVIRONMENT.items():
+        for name, value in VLLM_ON_CPU.items():
             patch.setenv(name, value)
         from vllm import LLM
         from vllm.distributed import cleanup_dist_env_and_memory

@@ -57,10 +57,14 @@ class KeptAnswers:
 
     Requests are answered in chunks of a size that depends on nothing, and a chunk that isn't kept whole is asked again
     whole: so an evaluation that was interrupted makes the same batches, and has the same figures, as one that wasn't.
+
+    Attributes:
+        prompts: What was asked, different prompts only: (tokens of room that their answers take, prompt).
     """
 
     def __init__(self, model: Any, journal: AnswerJournal, chunk: int, progress: Progress) -> None:
         self._model, self._journal, self._chunk, self._progress = model, journal, chunk, progress
+        self.prompts: set[tuple[int, str]] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -76,6 +80,7 @@ class KeptAnswers:
 
     def _answered(self, requests: Sequence[Any], ask: Callable[..., list[Any]]) -> list[Any]:
         keys = _keys(requests, ask.__name__)
+        self.prompts |= {(self._room(request), request.args[0]) for request in requests}
         different = list(dict(zip(keys, requests, strict=True)).items())
         for start in range(0, len(different), self._chunk):
             chunk = different[start : start + self._chunk]
@@ -84,6 +89,15 @@ class KeptAnswers:
                 self._journal.append({key: answer for (key, _), answer in zip(chunk, answers, strict=True)})
             self._progress(start + len(chunk), len(different))
         return [self._journal[key] for key in keys]
+
+    def prompts_cut(self) -> int:
+        """How many prompts don't fit into the model with their answers, so that it read their ends alone."""
+        longest = self._model.max_length
+        return sum(len(self._model.tok_encode(prompt)) > longest - room for room, prompt in self.prompts)
+
+    def _room(self, request: Any) -> int:
+        how = request.args[1] if len(request.args) > 1 else None
+        return int(how.get("max_gen_toks") or self._model.max_gen_toks) if isinstance(how, dict) else 0
 
 
 def _keys(requests: Sequence[Any], kind: str) -> Keys:

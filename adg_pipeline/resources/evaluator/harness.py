@@ -3,6 +3,7 @@
 Only the evaluation process imports this: the harness brings the model libraries with it.
 """
 
+import importlib.metadata
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ import polars as pl
 from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 
+from adg_pipeline.models.devices import VLLM_ON_CPU
 from adg_pipeline.resources.evaluator.job import SHOT_SEED, EvaluationError, EvaluationJob
 from adg_pipeline.resources.evaluator.sandbox import CodeEval
 from adg_pipeline.resources.evaluator.suite import Suite, SuiteTask
@@ -53,9 +55,12 @@ def open_model(job: EvaluationJob, device: str) -> Any:
             device=device, batch_size=config.batch_size, max_length=config.max_length, parallelize=config.gpus > 1,
             use_safetensors=True,
         )  # fmt: skip
-    from lm_eval.models.vllm_causallms import VLLM
-
     on_cpu = device == "cpu"
+    for name, value in {"VLLM_NO_USAGE_STATS": "1", **(VLLM_ON_CPU if on_cpu else {})}.items():
+        os.environ.setdefault(name, value)  # vLLM reads them when it is imported
+    with _either_build_of_vllm():
+        from lm_eval.models.vllm_causallms import VLLM
+
     adapters = {"lora_local_path": job.model.adapters} if job.model.adapters else {}
     return VLLM(
         **common, **adapters, dtype="float32" if on_cpu and config.dtype == "auto" else config.dtype,
@@ -155,6 +160,24 @@ def programs_fenced() -> Iterator[None]:
         yield
     finally:
         hf_evaluate.load = stock
+
+
+@contextmanager
+def _either_build_of_vllm() -> Iterator[None]:
+    """vLLM's CPU build has another name, and the harness asks for the version of `vllm`."""
+    stock = importlib.metadata.version
+
+    def version(distribution_name: str) -> str:
+        try:
+            return stock(distribution_name)
+        except importlib.metadata.PackageNotFoundError:
+            return stock(f"{distribution_name}-cpu") + "+cpu"  # vLLM itself looks for that ending
+
+    importlib.metadata.version = version
+    try:
+        yield
+    finally:
+        importlib.metadata.version = stock
 
 
 def _manager(suite: Suite) -> TaskManager:

@@ -112,10 +112,17 @@ class _Run:
         progress = ProgressLog(self._say, task.task, "requests")
         model = KeptAnswers(self._model, journal, _CHUNK[self._job.config.backend], progress)
         result = harness.run(task, model, self._job)
+        cut = model.prompts_cut()
+        if cut:
+            self._say(
+                f"warning: {task.task}: {cut:,} of {len(model.prompts):,} prompts don't fit the model with their answers "
+                f"({self._record['max_length']:,} tokens): their beginnings were cut off"
+            )
         result.samples.write_parquet(path)
         seconds = time.monotonic() - started
         self._record["tasks"][task.task] = {
-            "questions": result.questions, "of": result.of, "seconds": round(seconds, 1), "versions": result.versions,
+            "questions": result.questions, "of": result.of, "seconds": round(seconds, 1), "prompts": len(model.prompts),
+            "prompts_cut": cut, "versions": result.versions,
         }  # fmt: skip
         self._record["seconds"] = round(self._record["seconds"] + seconds, 1)
         _write(self._work / "record.json", self._record)

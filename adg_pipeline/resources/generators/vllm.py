@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
+from adg_pipeline.models.devices import VLLM_ON_CPU
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.resources.generators.base import (
     Answer,
@@ -25,14 +26,6 @@ from adg_pipeline.settings.sections import GenerationConfig
 
 # In the checkout; the one place that says how, which the documentation is tested against.
 INSTALL_VLLM = ".venv/bin/python -m pip install -e '.[vllm]'"
-
-# Without a GPU vLLM must run in this process, its cache must be told a size (GiB), and its threads must not be bound to
-# cores: bound, they came out 14 times slower where cores are shared.
-_CPU_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-}
 
 
 class VllmGenerator(Generator):
@@ -194,7 +187,7 @@ class VllmGenerator(Generator):
         if self.config.vllm.batch_invariant:
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
         if not torch.cuda.is_available():
-            for name, value in _CPU_ENVIRONMENT.items():
+            for name, value in VLLM_ON_CPU.items():
                 os.environ.setdefault(name, value)
         try:
             from vllm.platforms import current_platform

@@ -23,6 +23,11 @@ class Echo:
     batches: list[list[str]] = field(default_factory=list)
     fails_at: int = -1
     name: str = "echo"
+    max_gen_toks: int = 4
+    max_length: int = 10
+
+    def tok_encode(self, text: str) -> list[str]:
+        return list(text)
 
     def generate_until(self, requests: list[Request], disable_tqdm: bool = False) -> list[str]:
         if len(self.batches) == self.fails_at:
@@ -77,3 +82,10 @@ def test_likelihoods_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_all_else_is_the_models_own(tmp_path: Path) -> None:
     assert kept(Echo(), tmp_path / "none").name == "echo"
+
+
+def test_prompts_that_do_not_fit_with_their_answers_are_counted(tmp_path: Path) -> None:
+    model = kept(Echo(), tmp_path / "none")
+    model.generate_until(asked("abcdef", "abcdefg", "abcdefg"))  # 6 and 7 letters, 4 of room
+    model.generate_until(asked("abcdefgh", max_gen_toks=2))
+    assert (len(model.prompts), model.prompts_cut()) == (3, 1)

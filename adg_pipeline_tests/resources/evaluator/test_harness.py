@@ -79,6 +79,20 @@ def test_wrong_programs_fail_and_a_quick_look_asks_fewer(laid_out: Path) -> None
     assert harness.run(suite.tasks[1], Wrong(), job(suite)).samples["value"].to_list() == [0.0]
 
 
+def test_a_suite_of_ones_own_brings_its_tasks(laid_out: Path) -> None:
+    folder = laid_out / "mine"
+    (folder / "tasks").mkdir(parents=True)
+    (folder / "tasks" / "ours.yaml").write_text(
+        "task: ours\ndataset_path: json\ndataset_kwargs: {data_files: {test: ours.jsonl}}\ntest_split: test\n"
+        "output_type: multiple_choice\ndoc_to_text: '{{question}}'\ndoc_to_choice: [' no', ' yes']\ndoc_to_target: answer\n"
+    )
+    (laid_out / "data" / "ours.jsonl").write_text('{"question": "Is 1 a number?", "answer": 1}\n')
+    (folder / "mine.yaml").write_text("include: tasks\ntasks: [{task: ours, metric: acc}]\naverage: null\n")
+    suite = load_suite(str(folder / "mine.yaml"))
+    result = Harness(suite, suite.tasks).run(suite.tasks[0], AnswerKey(), job(suite))
+    assert result.samples.filter(metric="acc")["value"].to_list() == [1.0]
+
+
 def test_a_suite_that_does_not_say_that_it_runs_programs_is_refused(laid_out: Path) -> None:
     silent = Suite.model_validate({"name": "mine", "tasks": [{"task": "humaneval", "metric": "pass@1"}]})
     with pytest.raises(
