@@ -24,7 +24,7 @@ _OWN_EVENTS = {dg.DagsterEventType.RUN_START, dg.DagsterEventType.STEP_START}
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Mark runs as failed whose processes are all gone, free their slots, and return them.
+    """Mark runs as failed whose processes are all gone, and return them. Slots of runs that have ended are free then.
 
     Only where runs are processes of this host (Dagster's default run launcher): elsewhere the launcher tells.
     """
@@ -36,9 +36,23 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
             instance.report_run_failed(
                 run, "All processes of this run are gone: it was killed. What it finished is kept."
             )
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             ended.append(run)
+    free_slots_of_ended_runs(instance)
     return ended
+
+
+def free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
+    """Free what runs hold in the concurrency pools that have ended, or are there no more.
+
+    A step's slot is freed by its last event. A step that was told to end while its process was starting has none.
+    """
+    storage = instance.event_log_storage
+    for key in storage.get_concurrency_keys():
+        pool = storage.get_concurrency_info(key)
+        for run_id in {holder.run_id for holder in (*pool.claimed_slots, *pool.pending_steps)}:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                storage.free_concurrency_slots_for_run(run_id)
 
 
 @contextmanager
@@ -67,6 +81,7 @@ def dead_runs_ended(instance: dg.DagsterInstance, say: Callable[[str], None]) ->
     finally:
         stop.set()
         watcher.join()
+        free_slots_of_ended_runs(instance)
 
 
 def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

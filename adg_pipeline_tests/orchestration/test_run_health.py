@@ -79,6 +79,21 @@ def test_a_run_whose_process_died_before_it_started_does_not_wait_for_ever(bench
         }
 
 
+def test_what_a_run_holds_is_free_once_it_has_ended_however_its_steps_did(bench: Workbench) -> None:
+    """A step that is told to end before its first event tells nothing more, and its slot would be taken for ever."""
+    job = build_defs(resource_overrides={"store": bench.store}).resolve_job_def("shards")
+    with bench.instance() as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("gpu", 2)
+        ended, living = (instance.create_run_for_job(job) for _ in range(2))
+        for run in (ended, living):
+            assert storage.claim_concurrency_slot("gpu", run.run_id, "generations").is_claimed
+        instance.report_run_failed(ended)
+        assert len(storage.get_concurrency_info("gpu").claimed_slots) == 2
+        assert end_dead_runs(instance) == []
+        assert {slot.run_id for slot in storage.get_concurrency_info("gpu").claimed_slots} == {living.run_id}
+
+
 @pytest.mark.parametrize(("where", "number"), [("--in-process", signal.SIGINT), ("--multiprocess", signal.SIGTERM)])
 def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_behind(
     bench: Workbench, where: str, number: signal.Signals
@@ -92,21 +107,19 @@ def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_behind(
             [sys.executable, "-m", "adg_pipeline.cli", "run", where],
             env={**os.environ, **bench.environment()}, start_new_session=True, stderr=stderr,
         )  # fmt: skip
-        until = time.monotonic() + 90
-        while not bench.store.journal_path("a").exists() and time.monotonic() < until:  # it samples
+        while not bench.store.journal_path("a").exists():  # until it samples
+            assert process.poll() is None
             time.sleep(0.1)
         os.killpg(process.pid, number)  # as a terminal does: to every process of the group
-        assert process.wait(90) == 128 + number
+        assert process.wait() == 128 + number
     lines = [line for line in said.read_text().splitlines() if not line.startswith("what the libraries said: ")]
     assert lines[-1] == "stopped; what was finished is kept, the same command goes on from there"
     assert not [line for line in lines if line.startswith(("error", "Traceback", "KeyboardInterrupt", "  File"))]
     with bench.instance() as instance:
         assert not instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT))
         assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
-    until = time.monotonic() + 20
-    while _living(process.pid) and time.monotonic() < until:
+    while _living(process.pid):  # what the worker told to end; a test that hangs is ended by pytest
         time.sleep(0.2)
-    assert _living(process.pid) == []
 
 
 def _living(session: int) -> list[str]:
