@@ -49,7 +49,7 @@ def free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
     storage = instance.event_log_storage
     for key in storage.get_concurrency_keys():
         pool = storage.get_concurrency_info(key)
-        for run_id in {holder.run_id for holder in (*pool.claimed_slots, *pool.pending_steps)}:
+        for run_id in {slot.run_id for slot in pool.claimed_slots} | {step.run_id for step in pool.pending_steps}:
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
                 storage.free_concurrency_slots_for_run(run_id)
