@@ -140,9 +140,11 @@ def _likeness(store: Store, eligible: pl.DataFrame, queries: np.ndarray) -> np.n
     """(N, Q) cosines of the eligible examples' states to the queries'; NaN where an example has none."""
     found = np.full((eligible.height, len(queries)), np.nan, dtype=np.float32)
     for (shard,), rows in eligible.with_row_index("row").group_by("shard"):
-        states = store.scan("reference_losses", [str(shard)]).select("example_id", "state").drop_nulls().collect()
+        states = _of(store, "reference_losses", [str(shard)], ["state"]).drop_nulls("state").collect()
         known = rows.select("row", "example_id").join(states, on="example_id")
-        vectors = known["state"].explode().to_numpy().reshape(known.height, -1)
         if known.height:
+            vectors = known["state"].explode().to_numpy().reshape(known.height, -1)
             found[known["row"].to_numpy()] = vectors.astype(np.float64) @ queries.T.astype(np.float64)
+    if eligible.height and np.isnan(found).all():
+        raise SettingsError("hidden states are known of no example: set `reference_losses.states` to true")
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
@@ -228,3 +229,28 @@ def test_an_arm_whose_signal_no_example_has_names_the_mend(
     unknown = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(column))
     with pytest.raises(SettingsError, match=f"{selector} reads {column}, .*{mend}"):
         candidates(store, unknown, config)
+
+
+def test_likeness_to_queries_needs_the_states_of_the_references(shard: Shard, tmp_path: Path) -> None:
+    rows = records(EXAMPLES)
+    shard.write(rows)
+    queries = tmp_path / "queries.json"
+    queries.write_text(json.dumps(rows[:1]))
+    config = SelectionConfig(selector="rds_plus", queries=str(queries))
+    ids = [row["id"] for row in rows]
+    eligible = pl.DataFrame({"example_id": ids, "shard": [SHARD] * EXAMPLES, "bin": [0] * EXAMPLES})
+
+    def states_of(asked: Sequence[Any]) -> np.ndarray:
+        assert [query["output"] for query in asked] == [rows[0]["output"]]
+        kept = shard.losses["state"][0]
+        return np.ones((1, 3)) if kept is None else kept.to_numpy()[None]
+
+    shard.compute()
+    with pytest.raises(SettingsError, match=r"known of no example: set `reference_losses.states` to true"):
+        candidates(shard.store, eligible, config, states_of)
+    shard.configure(states=True)
+    assert shard.compute() == (0, 0)  # the states alone are added
+    likeness = candidates(shard.store, eligible, config, states_of).likeness
+    assert likeness is not None
+    assert likeness[0, 0] == pytest.approx(1, abs=1e-5)
+    assert (likeness[1:] < 1).all()
