@@ -73,6 +73,18 @@ REFERENCE_COLUMNS = _columns(
         "Mean of σ(loss) · max(0, 1 - entropy / ln V); null where the engine tells no entropies",
     ),
     answer_logprob=("float64", "Mean log-probability of the sampled answers"),
+    state=(
+        "list<float>",
+        "Last hidden states of prompt and reference, later tokens weighing more; null unless asked for",
+    ),
+    noisy_ifd=(
+        "float64",
+        "Perplexity given the instruction by that alone, mean of noisy copies; null unless asked for",
+    ),
+    selective_ifd=("list<double>", "The same of the tokens that the instruction changes most, by 64 thresholds"),
+    selective_ifd_spread=("list<double>", "Its standard deviation over the copies"),
+    selective_tokens=("list<int32>", "How many tokens of all copies those are"),
+    ranker_score=("float64", "Score of the SCAR ranker; null unless asked for"),
 )
 SUBSET_COLUMNS = TableSchema(
     [
