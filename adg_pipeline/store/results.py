@@ -12,6 +12,9 @@ from adg_pipeline.errors import PipelineError
 from adg_pipeline.store.selections import damaged, read_manifest
 from adg_pipeline.store.tables import UNREADABLE
 
+# What an evaluation found beside what it was asked: where `auto` led.
+_FOUND = ("device", "dtype", "max_length")
+
 
 class NotComparable(PipelineError):
     """Results that were got in different ways; the message names every setting in which they differ."""
@@ -96,9 +99,7 @@ def require_comparable(results: Mapping[str, Results]) -> None:
 def _way(results: Results) -> dict[str, Any]:
     """How results were got, by dotted names."""
     way = dict(_leaves(results.manifest["recipe"]))
-    way["device"] = results.manifest.get("device")
-    way["max_length"] = results.manifest.get("max_length")
-    return way
+    return way | {name: results.manifest.get(name) for name in _FOUND}
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -71,6 +71,14 @@ def open_model(job: EvaluationJob, device: str) -> Any:
     )  # fmt: skip
 
 
+def dtype_of(model: Any) -> str:
+    """The type that a model's weights have, which `auto` leaves to the model."""
+    loaded = model.model
+    return str(loaded.dtype if hasattr(loaded, "dtype") else loaded.llm_engine.model_config.dtype).removeprefix(
+        "torch."
+    )
+
+
 class Harness:
     """The tasks of a suite. Make it in the folder with the benchmarks' data: datasets are looked for there first."""
 
@@ -93,8 +101,11 @@ class Harness:
         told = (entry.cfg or {}) if entry else {}
         members = told.get("task")
         listed = members if isinstance(members, list) else []
-        names = [member if isinstance(member, str) else member.get("task", member.get("group")) for member in listed]
-        return bool(told.get("unsafe_code")) or any(self._runs_code(member) for member in names if member != name)
+        inline = [member for member in listed if isinstance(member, dict)]
+        names = [member for member in listed if isinstance(member, str)]
+        names += [str(member.get("task", member.get("group"))) for member in inline]
+        says_so = any(of.get("unsafe_code") for of in (told, *inline))
+        return says_so or any(self._runs_code(member) for member in names if member != name)
 
     def _load(self, task: SuiteTask) -> Tasks:
         """Tasks of the harness that a task of the suite stands for, in the form that `evaluate` takes."""

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from adg_pipeline.errors import PipelineError, SettingsError
-from adg_pipeline.models.backbones import resolve_backbone
+from adg_pipeline.models.backbones import loading_revision, resolve_backbone
 from adg_pipeline.models.fingerprints import folder_digest, model_fingerprint
 from adg_pipeline.resources.evaluator.prepare import NoBenchmarks, prepared
 from adg_pipeline.resources.evaluator.suite import Suite, load_suite
@@ -39,6 +39,7 @@ class Evaluated(BaseModel):
 
     Attributes:
         path: Directory or hub name, as `resolve_backbone` gives it; of adapters, the model that they adapt.
+        revision: Commit of a hub model.
         adapters: Directory of adapters that were not merged.
         fingerprint: Its identity, from `model_fingerprint`.
     """
@@ -104,13 +105,15 @@ def find_model(name: str, revision: str | None = None) -> Evaluated:
     folder = Path(name).expanduser()
     if not (folder / "adapter_config.json").is_file() or (folder / "config.json").is_file():
         path = resolve_backbone(name, revision)
-        return Evaluated(path=path, revision=revision, fingerprint=model_fingerprint(path, revision))
+        commit = loading_revision(path, revision)
+        return Evaluated(path=path, revision=commit, fingerprint=model_fingerprint(path, commit))
     told = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     base = resolve_backbone(told["base_model_name_or_path"], told.get("revision"))
-    of_base = model_fingerprint(base, told.get("revision"))
+    commit = loading_revision(base, told.get("revision"))
+    of_base = model_fingerprint(base, commit)
     content = f"sha256:{folder_digest(folder)} on {of_base['content']}"
     identity = {"id": folder.resolve().name, "revision": None, "content": content}
-    return Evaluated(path=base, revision=told.get("revision"), adapters=str(folder), fingerprint=identity)
+    return Evaluated(path=base, revision=commit, adapters=str(folder), fingerprint=identity)
 
 
 def plan_evaluation(

@@ -133,7 +133,7 @@ class _Run:
 
     def _open(self) -> Any:
         if self._harness is None:
-            from adg_pipeline.resources.evaluator.harness import Harness, open_model, quiet
+            from adg_pipeline.resources.evaluator.harness import Harness, dtype_of, open_model, quiet
 
             quiet()
             if self._job.suite.running_code:
@@ -148,6 +148,7 @@ class _Run:
             self._model = open_model(self._job, device)
             self._record["device"] = _device_name(device)
             self._record["max_length"] = self._model.max_length
+            self._record["dtype"] = dtype_of(self._model)
         return self._harness
 
 

@@ -56,6 +56,8 @@ def test_a_killed_evaluation_goes_on_and_agrees_with_the_demos_own(tmp_path: Pat
         json.dumps(job.recipe)
     )
 
+    assert [results.manifest[name] for name in ("device", "dtype", "max_length")] == ["cpu", "float32", 2048]
+
     told.clear()
     evaluate(job, told.append)
     assert "of this very evaluation already" in told[0]
