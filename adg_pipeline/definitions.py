@@ -10,7 +10,18 @@ from typing import Any
 
 import dagster as dg
 
-from adg_pipeline.assets import bins, embeddings, evaluation, generations, pool, references, scores, selection, training
+from adg_pipeline.assets import (
+    bins,
+    comparison,
+    embeddings,
+    evaluation,
+    generations,
+    pool,
+    references,
+    scores,
+    selection,
+    training,
+)
 from adg_pipeline.assets.checks import CHECKS
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.in_force import settings_in_force
@@ -69,6 +80,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
         selection.build(settings.selected_subset, settings.reference_losses, settings.generations),
         training.build(settings.finetuned_checkpoint, settings.generations),
         evaluation.build(settings.benchmark_results),
+        comparison.build(settings),
     ]
 
 

@@ -47,6 +47,7 @@ def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
         "selected_subset": ["divergence_scores", "raw_pool", "reference_losses", "semantic_bins"],
         "finetuned_checkpoint": ["selected_subset"],
         "benchmark_results": ["finetuned_checkpoint"],
+        "comparison_report": ["benchmark_results"],
     }
 
 

@@ -53,6 +53,7 @@ NOTES = {
     "finetuned_checkpoint": "A change of these trains again when a training is asked for.",
     "benchmark_results": "A change of these evaluates again when an evaluation is asked for, and results before and after it "
     "are never compared ([Benchmarks](evaluation.md)). `batch_size` counts with `hf` only.",
+    "comparison_report": "Nothing is trained by these alone: `adg compare` does that ([Comparing arms](comparison.md)).",
 }
 
 ARMS = """## arms

@@ -69,10 +69,32 @@ BUILT_IN: Mapping[str, Arm] = {
 }
 
 
-def arms(of_user: Mapping[str, Mapping[str, Any]]) -> dict[str, Arm]:
+class Arms(dict[str, Arm]):
+    """Arms by name. Besides those that are listed it has ``ARM-N`` of each: the same with a budget of N."""
+
+    def __missing__(self, name: str) -> Arm:
+        family, dash, budget = name.rpartition("-")
+        if not dash or not budget.isdigit() or budget.startswith("0") or not dict.__contains__(self, family):
+            raise KeyError(name)
+        of_family = self[family]
+        return Arm(f"{of_family.about}; {int(budget):,} examples", {**of_family.settings, "budget": int(budget)})
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and self[name] is not None
+        except KeyError:
+            return False
+
+
+def with_budget(arm: str, budget: int) -> str:
+    """Name of the arm with that budget."""
+    return f"{arm}-{budget}"
+
+
+def arms(of_user: Mapping[str, Mapping[str, Any]]) -> Arms:
     """Every arm by name: the built-in ones, and those of adg.yaml, which may differ further from a built-in one."""
-    known = dict(BUILT_IN)
+    known = Arms(BUILT_IN)
     for name, differs in of_user.items():
-        before = known.get(name, Arm("of adg.yaml"))
+        before = known[name] if name in known else Arm("of adg.yaml")
         known[name] = Arm(before.about, {**before.settings, **differs})
     return known

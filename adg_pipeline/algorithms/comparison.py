@@ -14,6 +14,7 @@ FIGURES_SCHEMA = {
     "kind": pl.String,
     "figure": pl.String,
     "arm": pl.String,
+    "baseline": pl.String,
     "seeds": pl.Int64,
     "questions": pl.Int64,
     "mean": pl.Float64,
@@ -47,20 +48,22 @@ class Figures:
         yield from (("task", task, [task]) for task in self.tasks)
 
 
-def compare_arms(marks: pl.DataFrame, figures: Figures, baseline: str, level: float = 0.95) -> pl.DataFrame:
-    """A row per figure and arm, with `FIGURES_SCHEMA`; arms in the order given, the baseline's differences null.
+def compare_arms(
+    marks: pl.DataFrame, figures: Figures, baselines: Mapping[str, str | None], level: float = 0.95
+) -> pl.DataFrame:
+    """A row per figure and arm, with `FIGURES_SCHEMA`; arms as in baselines, where a baseline's own differences are null.
 
     Intervals are of questions and seeds (`paired_difference`); subtasks are drawn whole in a task that has several. p_holm
     is adjusted over the arms of a figure. An interval is null where a task has a single question or cluster.
 
-    marks: columns arm, seed, task, subtask, doc_id, value: a row per question that a seed of an arm was asked.
-    Raises UnequalQuestions, naming who lacks what.
+    marks: columns arm, seed, task, subtask, doc_id, value: a row per question that a seed of an arm was asked. baselines:
+    arm → the arm that it is compared with, None for those. Raises UnequalQuestions, naming who lacks what.
     """
-    arms = list(dict.fromkeys(marks["arm"]))
-    if baseline not in arms:
-        raise ValueError(f"there are no results of {baseline}, which the others are compared with")
+    known = set(marks["arm"])
+    if lacking := [arm for arm in (*baselines, *filter(None, baselines.values())) if arm not in known]:
+        raise ValueError(f"there are no results of {', '.join(dict.fromkeys(lacking))}")
     questions = marks.select(KEY).unique().sort(KEY)
-    arrays = {arm: _marks_of(marks, arm, questions) for arm in arms}
+    arrays = {arm: _marks_of(marks, arm, questions) for arm in baselines}
     several = questions.group_by("task").agg(pl.col("subtask").n_unique() > 1)
     clustered = set(several.filter("subtask")["task"])
     task = questions["task"].to_numpy()
@@ -73,9 +76,10 @@ def compare_arms(marks: pl.DataFrame, figures: Figures, baseline: str, level: fl
         found = {}
         for arm, of in arrays.items():
             own = _difference(of[:, asked], np.zeros((1, int(asked.sum()))), cluster[asked], task[asked], level)
-            to_baseline = None
-            if arm != baseline:
-                to_baseline = _difference(of[:, asked], arrays[baseline][:, asked], cluster[asked], task[asked], level)
+            to_baseline, baseline = None, baselines[arm]
+            if baseline is not None:
+                its = arrays[baseline][:, asked]
+                to_baseline = _difference(of[:, asked], its, cluster[asked], task[asked], level)
             found[arm] = own, to_baseline
         sure = [arm for arm, (_, to) in found.items() if to is not None and not np.isnan(to.p)]
         adjusted = dict(zip(sure, holm([to.p for arm in sure if (to := found[arm][1]) is not None]), strict=True))
@@ -83,8 +87,8 @@ def compare_arms(marks: pl.DataFrame, figures: Figures, baseline: str, level: fl
             of_difference = (to.mean, to.low, to.high, to.p) if to is not None else (None,) * 4
             rows.append(
                 (
-                    kind, name, arm, len(arrays[arm]), int(asked.sum()), own.mean, own.low, own.high, *of_difference,
-                    adjusted.get(arm),
+                    kind, name, arm, baselines[arm], len(arrays[arm]), int(asked.sum()),
+                    own.mean, own.low, own.high, *of_difference, adjusted.get(arm),
                 )
             )  # fmt: skip
     return pl.DataFrame(rows, schema=FIGURES_SCHEMA, orient="row").with_columns(pl.col(pl.Float64).fill_nan(None))

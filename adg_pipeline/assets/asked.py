@@ -16,7 +16,7 @@ from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.runs import CONFIGURED_TAG
 from adg_pipeline.settings.kept import Kept, spoken, to_keep
 from adg_pipeline.settings.launchpad import SectionType, stage_config
-from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig
+from adg_pipeline.settings.sections import EvaluationConfig, GenerationConfig, ReferenceLossConfig
 from adg_pipeline.store import Store
 
 
@@ -33,6 +33,11 @@ def losses_asked(
 ) -> ReferenceLossConfig:
     """How references are scored, likewise."""
     return configured if CONFIGURED_TAG in context.run.tags else settings_in_force(store).settings.reference_losses
+
+
+def evaluation_asked(context: dg.AssetExecutionContext, store: Store, configured: EvaluationConfig) -> EvaluationConfig:
+    """How checkpoints are evaluated, likewise."""
+    return configured if CONFIGURED_TAG in context.run.tags else settings_in_force(store).settings.benchmark_results
 
 
 def asked_of(

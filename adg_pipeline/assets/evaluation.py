@@ -7,9 +7,10 @@ from adg_pipeline.assets.asked import asked
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
+from adg_pipeline.lineage.trials import evaluation_job
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
 from adg_pipeline.orchestration.partitions import arm_and_seed, arm_seeds
-from adg_pipeline.resources.evaluator import EvaluationFailed, evaluate, find_model, plan_evaluation, require_evaluable
+from adg_pipeline.resources.evaluator import EvaluationFailed, evaluate, require_evaluable
 from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import EvaluationConfig
 from adg_pipeline.store import Store
@@ -55,14 +56,11 @@ def build(defaults: EvaluationConfig) -> dg.AssetsDefinition:
         config, kept = asked(context, store, EvaluationConfig)
         arm, seed = arm_and_seed(context)
         try:
-            suite = require_evaluable(config, store.benchmark_data)
-            checkpoint = store.checkpoint_dir(arm, seed)
-            trained = read_training_manifest(checkpoint)
+            require_evaluable(config, store.benchmark_data)
+            trained = read_training_manifest(store.checkpoint_dir(arm, seed))
             if trained is None:
                 raise PipelineError(f"there is no checkpoint of {arm} with seed {seed} in {store.root}: train it first")
-            output = store.results_dir(arm, seed, suite.name, config.limit)
-            of = {"arm": arm, "seed": seed, "checkpoint": trained["job_fingerprint"]}
-            job = plan_evaluation(find_model(str(checkpoint)), output, store.benchmark_data, config, provenance=of)
+            job = evaluation_job(store, arm, seed, config, trained["job_fingerprint"])
             with gpus.lease(0 if config.device == "cpu" else config.gpus) as devices:
                 evaluate(job, context.log.info, devices or None)
         except EvaluationFailed as error:
@@ -71,7 +69,7 @@ def build(defaults: EvaluationConfig) -> dg.AssetsDefinition:
             # It would come again.
             raise dg.Failure(str(error), allow_retries=False) from error
         store.kept.keep(SHARED, ["benchmark_results"], kept)
-        results = read_results(output)
+        results = read_results(job.published)
         assert results is not None
         return dg.MaterializeResult(metadata=report.benchmarks(results))
 

@@ -4,19 +4,19 @@ import dagster as dg
 
 from adg_pipeline import report
 from adg_pipeline.assets.asked import asked, generation_asked
-from adg_pipeline.errors import PipelineError, SettingsError
+from adg_pipeline.assets.draws import subset_for
+from adg_pipeline.errors import SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
-from adg_pipeline.models.backbones import resolve_backbone
+from adg_pipeline.lineage.trials import training_job
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
 from adg_pipeline.orchestration.partitions import arm_and_seed, arm_seeds
 from adg_pipeline.orchestration.preflight import unnamed_backbone
-from adg_pipeline.resources.trainer import plan_training, train
+from adg_pipeline.resources.trainer import train
 from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import GenerationConfig, TrainingConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
-from adg_pipeline.store.selections import content_id
 
 DESCRIPTION = """The backbone fine-tuned on the subset: TRL's SFTTrainer in a process of its own, loss on the answer only.
 
@@ -32,7 +32,7 @@ adg run --train --set finetuned_checkpoint.method=lora
 ```
 
 The partition's seed is that of the training, whatever `seed` says in the settings: several seeds of an arm are kept side by
-side, and a backfill over arms and seeds trains them all.
+side, and a backfill over arms and seeds trains them all. Of an arm that draws at random every seed learns from its own draw.
 
 **Settings** stand under `finetuned_checkpoint` in adg.yaml, or in the launchpad: `method` (full or lora), `epochs`,
 `learning_rate`, `batch_size` × `gradient_accumulation` × `processes` examples an update, `max_length`. The backbone is
@@ -64,18 +64,8 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
             raise SettingsError(f"generations.backbone: {unnamed_backbone(sampled)}")
         arm, seed = arm_and_seed(context)
         config = config.model_copy(update={"seed": seed})
-        selection = store.selection_manifest(arm)
-        if selection is None:
-            raise PipelineError(f"there is no subset of {arm} in {store.root}: materialise selected_subset first")
-        job = plan_training(
-            store.selection_dir(arm) / "subset.parquet",
-            resolve_backbone(sampled.backbone, sampled.revision),
-            store.new_checkpoint_dir(arm, seed),
-            config,
-            **config.asked_as(sampled),
-            revision=sampled.revision,
-            provenance={"arm": arm, "subset": content_id(selection), "selection": selection},
-        )
+        subset, selection = subset_for(store, arm, seed)
+        job = training_job(subset, selection, config, sampled, store.new_checkpoint_dir(arm, seed))
         with gpus.lease(config.processes) as devices:
             result = train(context, job, devices=devices or None)
         store.kept.keep(SHARED, ["finetuned_checkpoint"], kept)

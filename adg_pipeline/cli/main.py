@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from adg_pipeline.cli import arms, benchmarks, demo, dev, evaluate, explain, export, pool, run, status, subset
+from adg_pipeline.cli import arms, benchmarks, compare, demo, dev, evaluate, explain, export, pool, run, status, subset
 from adg_pipeline.cli.output import say
 from adg_pipeline.host.signals import signals_kept
 
@@ -54,6 +54,7 @@ for command in (
     export.export,
     benchmarks.benchmarks,
     evaluate.evaluate,
+    compare.compare,
     dev.dev,
 ):
     adg.add_command(command)

@@ -33,7 +33,7 @@ def require_known(arms: Sequence[str], stored: Collection[str] = ()) -> None:
     from adg_pipeline.settings.loading import load_file
 
     known = known_arms(load_file()[0].arms)
-    if unknown := sorted(set(arms) - {*known, *stored}):
+    if unknown := sorted({name for name in arms if name not in known and name not in stored}):
         raise click.BadParameter(
             f"there is no arm {', '.join(unknown)}; known are {', '.join(known)}. Others are named under `arms:` in "
             "adg.yaml (`adg arms` tells what each does)",

@@ -26,6 +26,7 @@ CODE_VERSIONS = {
     "selected_subset": "1",
     "finetuned_checkpoint": "1",
     "benchmark_results": "1",
+    "comparison_report": "1",
 }
 
 

@@ -8,6 +8,7 @@ from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.orchestration.runs import (
     BENCHMARKS_JOB,
     CHECKPOINT_JOB,
+    COMPARISON_JOB,
     REMOVE_SHARDS_JOB,
     SELECTION_JOB,
     SHARDS_JOB,
@@ -34,6 +35,11 @@ benchmarks_job = dg.define_asset_job(
     BENCHMARKS_JOB,
     selection=dg.AssetSelection.assets("benchmark_results"),
     description="Benchmarks of the checkpoint of one arm and seed.",
+)
+comparison_job = dg.define_asset_job(
+    COMPARISON_JOB,
+    selection=dg.AssetSelection.assets("comparison_report"),
+    description="The report that compares arms on what is stored.",
 )
 
 
@@ -64,4 +70,4 @@ def remove_shards_job() -> None:
     remove_shards()
 
 
-JOBS = (shards_job, selection_job, checkpoint_job, benchmarks_job, remove_shards_job)
+JOBS = (shards_job, selection_job, checkpoint_job, benchmarks_job, comparison_job, remove_shards_job)

@@ -18,6 +18,7 @@ from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
     BENCHMARKS_JOB,
     CHECKPOINT_JOB,
+    COMPARISON_JOB,
     PARTITION_TAG,
     PROCESS_TAG,
     REMOVE_SHARDS_JOB,
@@ -51,6 +52,7 @@ class RunReport:
     selected: dict[str, int] = field(default_factory=dict)
     checkpoints: dict[str, str] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
+    comparison: str = ""
     failed: list[str] = field(default_factory=list)
 
 
@@ -217,6 +219,15 @@ class Runner:
             suite = load_suite(config.suite).only(config.tasks).name
             folder = self.store.results_dir(self.arm, self._seed(seed), suite, config.limit)
             report.results[self._name(seed)] = str(folder)
+
+    def compare(self, report: RunReport) -> None:
+        """Make the report that compares the arms of `comparison_report`, on what is stored."""
+        config = self.settings.benchmark_results
+        suite = load_suite(config.suite).only(config.tasks).name
+        if self._execute(COMPARISON_JOB, self.settings.run_config(["comparison_report"]), {}):
+            report.comparison = str(self.store.report_dir(suite, config.limit))
+        else:
+            report.failed.append("comparison")
 
     def _run_seed(self, job: str, asset: str, seed: int | None, report: RunReport) -> bool:
         register(self.instance, arms, [self.arm])

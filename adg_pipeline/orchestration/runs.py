@@ -15,6 +15,7 @@ SHARDS_JOB = "shards"
 SELECTION_JOB = "selection"
 CHECKPOINT_JOB = "checkpoint"
 BENCHMARKS_JOB = "benchmarks"
+COMPARISON_JOB = "comparison"
 REMOVE_SHARDS_JOB = "remove_shards_job"
 
 # Dagster's own tags (https://docs.dagster.io/guides/build/partitions-and-backfills).

@@ -32,14 +32,15 @@ def pool_status(
     progress = ProgressLog(say, "looking at the pool", "shards")
     made = {path.name for kind in ("selections", "checkpoints") for path in (store.root / kind).glob("[!.]*")}
     known = arms(shared.settings.arms)
+    still = [name for name in made if name in known]
     watched = shared.settings.sensors.arms if listing.shards else []
-    in_force = {arm: settings_in_force(store, arm, flags) for arm in sorted({*watched, *(made & set(known))})}
+    in_force = {arm: settings_in_force(store, arm, flags) for arm in sorted({*watched, *still})}
     reads = {arm: reads_references(of.settings.selected_subset) for arm, of in in_force.items()}
     wanted = wanted_recipes(shared.settings, references=any(reads.values()))
     states = shard_states(store, listing, wanted, look_at_tables=True, progress=progress)
     whole = [shard for shard, state in states.items() if not state.damages]
     inputs = {read: selection_inputs(store, whole, references=read) for read in {False, *reads.values()}}
-    gone = sorted(name for name in made - set(known) if store.selection_dir(name).exists())
+    gone = sorted(name for name in made if name not in still and store.selection_dir(name).exists())
     return {
         "shards": [_row(state, running) for state in states.values()],
         "subsets": [

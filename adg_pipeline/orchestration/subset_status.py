@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adg_pipeline.algorithms.selectors import SELECTORS
-from adg_pipeline.errors import StoreError
+from adg_pipeline.errors import StaleInputError, StoreError
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
+from adg_pipeline.lineage.trials import draw_of
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
 from adg_pipeline.settings.sections import Section
 from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import MANIFEST, read_training_manifest
-from adg_pipeline.store.history import StoredSubset
+from adg_pipeline.store.history import StoredSubset, SubsetHistory
 from adg_pipeline.store.results import read_results
 from adg_pipeline.store.selections import arm_of, content_id
 
@@ -126,9 +127,10 @@ def checkpoint_rows(store: Store, arm: str, in_force: InForce) -> Iterator[dict[
         wanted = settings.model_copy(update={"seed": seed})
         why = "; ".join(_changes("finetuned_checkpoint", job["config"], wanted))
         state = "stale" if why else "current"
-        if stored is None or not _trained_on(stored, of, job["subset_fingerprint"]):
+        learns_from = _of_seed(store, stored, seed)
+        if learns_from is None or not _trained_on(learns_from, of, job["subset_fingerprint"]):
             state = "other subset"
-            why = f"trained on {of or 'another subset'}, at hand is {stored.id if stored else 'none'}"
+            why = f"trained on {of or 'another subset'}, at hand is {learns_from.id if learns_from else 'none'}"
         yield {
             **row,
             "subset": of,
@@ -168,6 +170,20 @@ def results_rows(store: Store, arm: str) -> Iterator[dict[str, Any]]:
                 "why": "" if is_current else "the checkpoint was trained anew since, or is gone",
                 "mend": "" if is_current else f"`adg evaluate --arm {arm} --seed {seed}`",
             }
+
+
+def _of_seed(store: Store, at_hand: StoredSubset | None, seed: int) -> StoredSubset | None:
+    """What a training with this seed learns from: the subset at hand, or of an arm that draws at random its seed's draw."""
+    if at_hand is None:
+        return None
+    try:
+        draw = draw_of(store, at_hand.manifest, at_hand.arm, seed)
+    except StaleInputError:  # the subset's own row says so
+        return at_hand
+    if draw is None:
+        return at_hand
+    drawn = SubsetHistory(store.drawn_dir(at_hand.arm, seed), store.drawn_dir(at_hand.arm, seed)).current()
+    return drawn if drawn is not None and draw.is_of(drawn.manifest) else None
 
 
 def _trained_on(stored: StoredSubset, of: str | None, fingerprint: str) -> bool:

@@ -8,6 +8,7 @@ from adg_pipeline.report.columns import (
     SUBSET_COLUMNS,
     VECTOR_COLUMNS,
 )
+from adg_pipeline.report.comparison.shown import comparison_shown
 from adg_pipeline.report.describe import (
     benchmarks,
     bins,
@@ -30,6 +31,7 @@ __all__ = [
     "benchmarks",
     "bins",
     "checkpoint",
+    "comparison_shown",
     "generations",
     "raw_pool",
     "references",

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.sections import (
     BinConfig,
+    ComparisonConfig,
     EmbeddingConfig,
     EvaluationConfig,
     GenerationConfig,
@@ -50,6 +51,7 @@ class Settings(BaseModel):
     selected_subset: SelectionConfig = SelectionConfig()
     finetuned_checkpoint: TrainingConfig = TrainingConfig()
     benchmark_results: EvaluationConfig = EvaluationConfig()
+    comparison_report: ComparisonConfig = ComparisonConfig()
     sensors: SensorConfig = SensorConfig()
     #: Named ways to make a subset: fields of `selected_subset` in which each differs.
     arms: dict[ArmName, dict[str, Any]] = {}
@@ -105,6 +107,7 @@ ASSET_SECTIONS = {
     "selected_subset": "selected_subset",
     "finetuned_checkpoint": "finetuned_checkpoint",
     "benchmark_results": "benchmark_results",
+    "comparison_report": "comparison_report",
 }
 
 

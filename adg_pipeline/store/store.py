@@ -186,6 +186,10 @@ class Store(dg.ConfigurableResource):
     def subset_history(self, arm: str) -> SubsetHistory:
         return SubsetHistory(self.selection_dir(arm), self.root / "subset_history" / arm)
 
+    def drawn_dir(self, arm: str, seed: int) -> Path:
+        """Subset that an arm which draws at random has for a training seed, other than its own at hand."""
+        return self.root / "subset_draws" / arm / str(seed)
+
     def remember_subset(self, arm: str, kept: Kept) -> None:
         """Somebody asked for this subset: its settings hold, no pin does."""
         self.kept.keep(arm, ["selected_subset"], kept)
@@ -239,6 +243,10 @@ class Store(dg.ConfigurableResource):
     def model_results_dir(self, model: str, suite: str, limit: int | None = None) -> Path:
         """Results of a model that isn't an arm's checkpoint. An arm's name begins otherwise, so they don't meet."""
         return self.root / "benchmarks" / "_models" / model / results_name(suite, limit)
+
+    def report_dir(self, suite: str, limit: int | None = None) -> Path:
+        """Where the report of the newest comparison on a suite lies."""
+        return self.root / "reports" / results_name(suite, limit)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free

@@ -8,6 +8,7 @@ from adg_pipeline.algorithms import statistics
 from adg_pipeline.algorithms.comparison import Figures, UnequalQuestions, compare_arms
 from adg_pipeline.algorithms.statistics import paired_difference
 
+AGAINST = {"adg": "random", "random": None}
 SUITE = Figures(["sums", "facts"], {"All": ["sums", "facts"]}, "Avg.")
 
 
@@ -31,7 +32,7 @@ def marks(ahead: dict[str, float], seeds: int = 2) -> pl.DataFrame:
 
 
 def test_each_figure_has_a_row_for_each_arm_the_average_first() -> None:
-    table = compare_arms(marks({"adg": 0.5, "random": 0.0}), SUITE, "random")
+    table = compare_arms(marks({"adg": 0.5, "random": 0.0}), SUITE, AGAINST)
     assert table.select("figure", "arm").rows() == [
         (figure, arm) for figure in ("Avg.", "All", "sums", "facts") for arm in ("adg", "random")
     ]
@@ -39,7 +40,7 @@ def test_each_figure_has_a_row_for_each_arm_the_average_first() -> None:
 
 def test_the_average_gives_each_task_the_same_weight_and_each_row_is_the_paired_difference() -> None:
     given = marks({"adg": 0.5, "random": 0.0})
-    table = compare_arms(given, SUITE, "random")
+    table = compare_arms(given, SUITE, AGAINST)
     by_task = given.group_by("arm", "task").agg(pl.col("value").mean())
     for arm in ("adg", "random"):
         average = table.filter(pl.col("figure") == "Avg.", pl.col("arm") == arm)["mean"].item()
@@ -56,13 +57,13 @@ def test_the_average_gives_each_task_the_same_weight_and_each_row_is_the_paired_
 
 
 def test_subtasks_are_drawn_whole_so_that_three_of_them_tell_little() -> None:
-    table = compare_arms(marks({"adg": 0.5, "random": 0.0}), SUITE, "random").filter(arm="adg")
+    table = compare_arms(marks({"adg": 0.5, "random": 0.0}), SUITE, AGAINST).filter(arm="adg")
     sums, facts = (table.row(by_predicate=pl.col("figure") == figure, named=True) for figure in ("sums", "facts"))
     assert facts["difference_high"] - facts["difference_low"] > sums["difference_high"] - sums["difference_low"]
 
 
 def test_p_is_adjusted_over_the_arms_of_a_figure() -> None:
-    table = compare_arms(marks({"adg": 0.3, "ifd": 0.05, "random": 0.0}), SUITE, "random")
+    table = compare_arms(marks({"adg": 0.3, "ifd": 0.05, "random": 0.0}), SUITE, {"ifd": "random", **AGAINST})
     for (_,), rows in table.filter(pl.col("p").is_not_null()).group_by("figure"):
         smallest = rows.sort("p").row(0, named=True)
         assert smallest["p_holm"] == pytest.approx(min(1.0, 2 * smallest["p"]))
@@ -73,16 +74,16 @@ def test_results_of_other_questions_are_refused_by_name() -> None:
     given = marks({"adg": 0.5, "random": 0.0})
     lacking = given.filter(~((pl.col("arm") == "adg") & (pl.col("seed") == 1) & (pl.col("doc_id") == 7)))
     with pytest.raises(UnequalQuestions, match="arm adg, seed 1: 4 questions, such as"):
-        compare_arms(lacking, SUITE, "random")
+        compare_arms(lacking, SUITE, AGAINST)
 
 
 def test_a_single_question_has_a_mean_and_no_interval() -> None:
     one = marks({"adg": 0.5, "random": 0.0}).filter(task="sums", doc_id=0)
-    table = compare_arms(one, Figures(["sums"]), "random")
+    table = compare_arms(one, Figures(["sums"]), AGAINST)
     assert table["mean"].null_count() == 0
     assert table["low"].null_count() == table.height
 
 
 def test_without_the_baseline_there_is_no_comparison() -> None:
     with pytest.raises(ValueError, match="no results of random"):
-        compare_arms(marks({"adg": 0.5}), SUITE, "random")
+        compare_arms(marks({"adg": 0.5}), SUITE, AGAINST)

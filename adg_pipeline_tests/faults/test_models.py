@@ -227,7 +227,7 @@ def test_an_instruction_that_can_not_be_embedded_leaves_out_its_example_only(ben
 
 def test_an_example_without_bin_is_told_from_one_whose_answers_failed(bench: Workbench) -> None:
     """Here the answers have vectors, only the instruction has none."""
-    from adg_pipeline.assets.selection import UNBINNED, _rank
+    from adg_pipeline.assets.subset import UNBINNED, rank
     from adg_pipeline.settings.sections import SelectionConfig
 
     candidates = pl.DataFrame(
@@ -238,7 +238,7 @@ def test_an_example_without_bin_is_told_from_one_whose_answers_failed(bench: Wor
         },
         schema_overrides={"bin": pl.Int32},
     )  # fmt: skip
-    ranking, _ = _rank(bench.store, candidates, SelectionConfig(budget=2), lambda queries: None)
+    ranking, _ = rank(bench.store, candidates, SelectionConfig(budget=2))
     assert dict(ranking.select("example_id", "left_out").iter_rows()) == {"x": UNBINNED, "y": None}
 
 

@@ -36,7 +36,8 @@ def comparison() -> Comparison:
             ("random", 0.4, None, None),
         ):  # fmt: skip
             around = (None, None) if difference is None else (difference - 0.05, difference + 0.05)
-            rows.append((kind, figure, arm, 3, 40, mean, mean - 0.03, mean + 0.03, difference, *around, p, p))
+            against = None if difference is None else "random"
+            rows.append((kind, figure, arm, against, 3, 40, mean, mean - 0.03, mean + 0.03, difference, *around, p, p))
     pool = pl.DataFrame(
         {
             "example_id": ids,

@@ -78,7 +78,8 @@ class Selector:
     choose: gives the columns of `rank_table` and ``left_out`` (null, or why the selector can't take the example), one row
     per candidate in the order given; the result depends on the order of rows in no other way. signals: columns it
     reads. vectors, centroids, queries, likeness: whether it reads those. greedy: takes one example after the other, so there
-    are no ranking and no quotas. source: the paper or code that it follows.
+    are no ranking and no quotas. draws: whether `selected_subset.seed` decides what it takes. source: the paper or code that
+    it follows.
     """
 
     choose: Choose
@@ -89,6 +90,7 @@ class Selector:
     queries: bool = False
     likeness: bool = False
     greedy: bool = False
+    draws: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -103,6 +105,10 @@ class Selector:
         ranking = ("bins", "rank", "quota", "length_control") if self.greedy else ()
         of_paper = () if "dispersion" in self.signals else ("weight", "first_answers")
         return (*ranking, *of_paper, *(() if self.queries else ("queries",)))
+
+    def is_drawn(self, config: SelectionConfig) -> bool:
+        """Whether another seed would give another subset."""
+        return self.draws or (config.bins == "random" and not self.greedy)
 
     def reads(self, config: SelectionConfig) -> tuple[str, ...]:
         """Its signals under these settings: those of the gate and the length control too, where they are on."""

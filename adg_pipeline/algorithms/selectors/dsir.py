@@ -58,4 +58,4 @@ def _choose(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
     return by_score(score)(candidates, config)
 
 
-DSIR = Selector(_choose, "arXiv 2302.03169", ("instruction", "input", "output"), queries=True)
+DSIR = Selector(_choose, "arXiv 2302.03169", ("instruction", "input", "output"), queries=True, draws=True)

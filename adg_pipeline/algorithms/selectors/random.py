@@ -48,7 +48,7 @@ def _length_matched(candidates: Candidates, config: SelectionConfig) -> pl.DataF
     return placed(frame, allowed, left_out, in_order(frame.filter(allowed), draws[rows], picked))
 
 
-RANDOM = Selector(by_score(_draws), "uniform without replacement")
+RANDOM = Selector(by_score(_draws), "uniform without replacement", draws=True)
 RANDOM_LENGTH_MATCHED = Selector(
-    _length_matched, "control for length", ("dispersion", "anisotropy", "reference_tokens")
+    _length_matched, "control for length", ("dispersion", "anisotropy", "reference_tokens"), draws=True
 )

@@ -80,7 +80,7 @@ class Comparison:
 
     Attributes:
         suite, limit: What was asked; limit: of a quick look, the first so many questions of each task and subtask.
-        baseline: The arm that the others are compared with.
+        baseline: What the others are compared with: of several budgets, its arm of the same one.
         backbone: Name of the model that was tuned.
         figures: A row per figure and arm, with `adg_pipeline.algorithms.comparison.FIGURES_SCHEMA`.
         beside: Figures that don't count in means (figure, arm, mean), such as another reading of the same answers.

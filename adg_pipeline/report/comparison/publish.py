@@ -65,7 +65,7 @@ def markdown_table(comparison: Comparison) -> str:
     ]
     for row in comparison.figures.iter_rows(named=True):
         cells = [row["figure"], row["arm"], words.percent(row["mean"]), words.between(row["low"], row["high"])]
-        if row["arm"] == comparison.baseline:
+        if row["baseline"] is None:
             cells += ["", "", "", "baseline"]
         else:
             cells += [

@@ -19,17 +19,17 @@ def headline(comparison: Comparison) -> str:
 
 def verdicts(comparison: Comparison) -> list[Row]:
     """A sentence's parts for each arm but the baseline, the best first."""
-    rows = comparison.figures.filter(
-        pl.col("figure") == headline(comparison), pl.col("arm") != comparison.baseline
-    ).sort("difference", descending=True)
+    rows = comparison.figures.filter(pl.col("figure") == headline(comparison), pl.col("baseline").is_not_null()).sort(
+        "difference", descending=True
+    )
     return [
         {
             "arm": row["arm"],
             "state": (said := state(row["difference"], row["p_holm"])),
             "says": {
-                "better": f"is better than {comparison.baseline}",
-                "worse": f"is worse than {comparison.baseline}",
-                "not told apart": f"can't be told apart from {comparison.baseline}",
+                "better": f"is better than {row['baseline']}",
+                "worse": f"is worse than {row['baseline']}",
+                "not told apart": f"can't be told apart from {row['baseline']}",
             }[said],
             "difference": points(row["difference"]),
             "interval": between(row["difference_low"], row["difference_high"], signed=True),
@@ -41,15 +41,16 @@ def verdicts(comparison: Comparison) -> list[Row]:
 
 def forest(comparison: Comparison) -> Row:
     """Differences to the baseline on one scale: figures with a row per arm; ticks; where zero lies. Places in per cent."""
-    of_arms = comparison.figures.filter(pl.col("arm") != comparison.baseline)
+    of_arms = comparison.figures.filter(pl.col("baseline").is_not_null())
     ends = [
         abs(end)
         for name in ("difference", "difference_low", "difference_high")
         for end in of_arms[name]
         if end is not None
     ]
-    step = _step(max(ends, default=0.01))
-    reach = step * math.ceil(max(ends, default=0.01) / step)
+    widest = max([0.001, *ends])
+    step = _step(widest)
+    reach = step * math.ceil(widest / step)
 
     def place(difference: float) -> float:
         return round(4 + 92 * (difference + reach) / (2 * reach), 2)
@@ -86,7 +87,7 @@ def scores(comparison: Comparison) -> Row:
         (row["arm"], row["figure"]): {
             "mean": percent(row["mean"]),
             "interval": between(row["low"], row["high"]),
-            "state": "baseline" if row["arm"] == comparison.baseline else state(row["difference"], row["p_holm"]),
+            "state": "baseline" if row["baseline"] is None else state(row["difference"], row["p_holm"]),
         }
         for row in comparison.figures.iter_rows(named=True)
     }
@@ -119,7 +120,7 @@ def curve(comparison: Comparison) -> Row | None:
     found = {row["arm"]: row for row in comparison.figures.filter(figure=headline(comparison)).iter_rows(named=True)}
     budgets = sorted({arm.budget for arm in comparison.arms})
     bounds = [row[name] for row in found.values() for name in ("mean", "low", "high") if row[name] is not None]
-    step = _step((max(bounds) - min(bounds)) or 0.01)
+    step = _step(max(max(bounds) - min(bounds), 0.001))
     low, high = step * math.floor(min(bounds) / step), step * math.ceil(max(bounds) / step)
     widest = math.log(budgets[-1] / budgets[0])
 

@@ -1,0 +1,148 @@
+"""Brings a comparison up to date: shards, subsets, and for each arm and seed a checkpoint and its benchmark results.
+
+What is current isn't done again, so that a comparison that was interrupted goes on. Seeds come one after the other, each for
+all arms: what is there when somebody stops it is a comparison of fewer seeds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from adg_pipeline.lineage.in_force import InForce
+from adg_pipeline.lineage.trials import is_evaluated, is_selected, is_trained
+from adg_pipeline.orchestration.runner import Runner, RunReport
+from adg_pipeline.progress import duration
+from adg_pipeline.resources.evaluator.suite import load_suite
+from adg_pipeline.settings.loading import Settings
+from adg_pipeline.store import Store
+from adg_pipeline.store.checkpoints import read_training_manifest
+from adg_pipeline.store.results import read_results
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What a comparison has yet to do.
+
+    shards: to compute, with the answers that are to be sampled for them at most. subsets, trainings, evaluations: by name.
+    train_seconds, train_tokens, evaluate_seconds: of one, as those took that are stored; None where there is none yet.
+    """
+
+    shards: Sequence[str]
+    answers: int
+    subsets: Sequence[str]
+    trainings: Sequence[tuple[str, int]]
+    evaluations: Sequence[tuple[str, int]]
+    trials: int
+    train_seconds: float | None
+    train_tokens: float | None
+    evaluate_seconds: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of trainings and evaluations, as far as known."""
+        parts = [(len(self.trainings), self.train_seconds), (len(self.evaluations), self.evaluate_seconds)]
+        return sum(number * (of or 0) for number, of in parts) if any(of for _, of in parts) else None
+
+    def in_words(self) -> list[str]:
+        """A line for each kind of work."""
+        lines = []
+        if self.shards:
+            answers = f"at most {self.answers:,} answers to sample" if self.answers else "not read yet"
+            lines.append(f"{len(self.shards)} shards to compute, {answers}")
+        if self.subsets:
+            lines.append(f"{len(self.subsets)} subsets to select: {', '.join(self.subsets)}")
+        tokens = f", {self.train_tokens:,.0f} tokens" if self.train_tokens else ""
+        for what, todo, seconds, more in (
+            ("trainings", self.trainings, self.train_seconds, tokens),
+            ("evaluations", self.evaluations, self.evaluate_seconds, ""),
+        ):
+            each = f", {duration(seconds)}{more} each as measured before" if seconds else ", how long isn't known yet"
+            lines.append(f"{len(todo)} of {self.trials} {what} to do{each if todo else ''}")
+        if self.seconds:
+            lines.append(f"about {duration(self.seconds)} of trainings and evaluations in all")
+        return lines
+
+
+def to_do(store: Store, asked: Mapping[str, InForce], seeds: Sequence[int], runner: Runner) -> Todo:
+    """Look at what is stored. Where shards are behind, all that follows them is to be done."""
+    states = runner.states()
+    behind = [shard for shard, state in states.items() if state.needs_work]
+    settings = runner.settings
+    sampled = sum(state.assets["raw_pool"].rows or 0 for shard, state in states.items() if shard in behind)
+    subsets = [arm for arm, of in asked.items() if behind or not is_selected(store, arm, of.settings)]
+    trials = [(arm, seed) for seed in seeds for arm in asked]
+    trainings = [
+        (arm, seed) for arm, seed in trials if arm in subsets or not is_trained(store, arm, seed, asked[arm].settings)
+    ]
+    evaluations = [
+        (arm, seed)
+        for arm, seed in trials
+        if (arm, seed) in trainings or not is_evaluated(store, arm, seed, asked[arm].settings)
+    ]
+    trained, tokens = _trainings_before(store)
+    return Todo(
+        behind,
+        sampled * settings.generations.samples,
+        subsets,
+        trainings,
+        evaluations,
+        len(trials),
+        trained,
+        tokens,
+        _evaluations_before(store, settings),
+    )
+
+
+def compare(
+    store: Store,
+    asked: Mapping[str, InForce],
+    seeds: Sequence[int],
+    runner_of: Callable[[InForce], Runner],
+    report: RunReport,
+    say: Callable[[str], None],
+) -> None:
+    """Do what is to be done, and make the report. report.failed says what went wrong; nothing is compared then."""
+    runners = {arm: runner_of(of) for arm, of in asked.items()}
+    first = next(iter(runners.values()))
+    first.bring_shards_up_to_date(report)
+    for runner in runners.values() if not report.failed else ():
+        runner.select(report)
+    trials = [(seed, arm) for seed in seeds for arm in runners]
+    for number, (seed, arm) in enumerate(trials, start=1):
+        if report.failed:
+            return
+        settings = asked[arm].settings
+        if not is_trained(store, arm, seed, settings):
+            say(f"trial {number} of {len(trials)}: training {arm}, seed {seed}")
+            runners[arm].train(report, seed)
+        if not report.failed and not is_evaluated(store, arm, seed, settings):
+            say(f"trial {number} of {len(trials)}: evaluating {arm}, seed {seed}")
+            runners[arm].evaluate(report, seed)
+    if not report.failed:
+        first.compare(report)
+
+
+def _trainings_before(store: Store) -> tuple[float | None, float | None]:
+    """Mean seconds and tokens of the checkpoints that are stored."""
+    arms = [path.name for path in (store.root / "checkpoints").glob("[!.]*")]
+    found = [
+        manifest
+        for arm in arms
+        for seed in store.trained_seeds(arm)
+        if (manifest := read_training_manifest(store.checkpoint_dir(arm, seed))) is not None
+    ]
+    return (mean(one["seconds"] for one in found), mean(one["tokens"] for one in found)) if found else (None, None)
+
+
+def _evaluations_before(store: Store, settings: Settings) -> float | None:
+    """Mean seconds of the results of the same suite that are stored."""
+    config = settings.benchmark_results
+    suite = load_suite(config.suite).only(config.tasks).name
+    folders = [store.results_dir(path.parent.name, int(path.name), suite, config.limit) for path in _seeds(store)]
+    found = [results.manifest["seconds"] for folder in folders if (results := read_results(folder)) is not None]
+    return mean(found) if found else None
+
+
+def _seeds(store: Store) -> Iterator[Path]:
+    return (path for path in (store.root / "benchmarks").glob("[!._]*/[0-9]*") if path.name.isdigit())
