@@ -33,6 +33,10 @@ def test_a_pool_becomes_a_subset_that_can_be_explained_and_exported(bench: Workb
     explained = bench.adg("explain", best, "--json").json
     assert explained["selection"]["verdict"].startswith("selected, number 1 of the subset")
     assert len(explained["generation"]["answers"]) == 5
+    sure = explained["how_sure"]
+    assert explained["selection"]["score"] >= sure["score_needed"]
+    assert sure["jackknife"].endswith("of the 5 subsets that leave one answer out")
+    assert len(sure["typical_of_bin"]) == 3
     assert explained["origin"]["file"] in ("skills-1.jsonl", "skills-2.jsonl")
 
     out = tmp_path / "export"

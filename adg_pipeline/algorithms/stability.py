@@ -1,7 +1,7 @@
 """How stable a subset is: what of it stays when one of the K sampled answers is left out."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,24 @@ DECIMALS = 4
 Rows = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Stability:
+    """What a jackknife found; empty where there is nothing to leave out.
+
+    summary: jackknife_jaccard (an overlap per answer left out), mean, examples, of. kept: (N,) in how many of the K subsets
+    each candidate is; None where not all candidates were looked at.
+    """
+
+    summary: dict[str, Any] = field(default_factory=dict)
+    kept: Rows | None = None
+
+
 def jackknife(
     candidates: Candidates,
     config: SelectionConfig,
     places: pl.DataFrame,
     cosines_of: Callable[[Rows], NDArray[np.float64]],
-) -> dict[str, Any]:
+) -> Stability:
     """Overlap (Jaccard) of the subset with those that the same arm selects without answer 1, 2, … K; any overlap between
     settings is to be read against it.
 
@@ -39,7 +51,7 @@ def jackknife(
     chooses = SELECTORS[config.selector]
     total, most = candidates.frame.height, config.stability_examples
     if most == 0 or "dispersion" not in chooses.reads(config) or config.first_answers is not None:
-        return {}
+        return Stability()
     rows = np.arange(total)
     if total > most:
         rows = np.sort(np.argsort(uniform_draws(candidates.frame["example_id"], config.seed), kind="stable")[:most])
@@ -49,9 +61,9 @@ def jackknife(
     cosines = cosines_of(rows)
     k = round(np.sqrt(cosines.shape[1])) if cosines.size else 0
     if k < 3 or np.isnan(cosines).any():
-        return {}
+        return Stability()
     grams, chosen = cosines.reshape(-1, k, k), places["selected"].to_numpy()
-    overlaps = []
+    overlaps, kept = [], np.zeros(len(rows), dtype=np.int64)
     for left_out in range(k):
         rest = [answer for answer in range(k) if answer != left_out]
         without = gram_divergence(grams[:, rest][:, :, rest]).rounded(DECIMALS)
@@ -59,13 +71,15 @@ def jackknife(
             dispersion=pl.Series(without.dispersion), anisotropy=pl.Series(without.anisotropy)
         )
         other = chooses.choose(replace(candidates, frame=frame), config)["selected"].to_numpy()
+        kept += other
         overlaps.append(round(float((chosen & other).sum() / max(1, (chosen | other).sum())), DECIMALS))
-    return {
+    summary = {
         "jackknife_jaccard": overlaps,
         "mean": round(float(np.mean(overlaps)), DECIMALS),
         "examples": len(rows),
         "of": total,
     }
+    return Stability(summary, kept if len(rows) == total else None)
 
 
 def _taken(candidates: Candidates, rows: Rows) -> Candidates:

@@ -30,7 +30,8 @@ CONFLICT = "the same id with other content stands elsewhere in the pool"
 UNBINNED = "its instruction could not be embedded: its vector is NaN or infinite"
 RANKING = [
     "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
-    "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "left_out",
+    "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "jackknife",
+    "left_out",
 ]  # fmt: skip
 
 
@@ -56,10 +57,13 @@ def rank(
     # Of an arm without bins the semantic one is shown, which decided nothing.
     bins = places["bin"].cast(pl.Int32).fill_null(eligible["bin"])
     placed = places.drop("example_id", "bin").rename({"position": "rank"})
-    ranked = pl.concat([eligible.with_columns(bins.alias("bin")), placed], how="horizontal")
+    kept = pl.Series("jackknife", stability.kept, dtype=pl.Int64)
+    if stability.kept is None:
+        kept = pl.Series("jackknife", [None] * eligible.height, dtype=pl.Int64)
+    ranked = pl.concat([eligible.with_columns(bins.alias("bin"), kept), placed], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
     whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False))
-    return whole.select(RANKING), stability
+    return whole.select(RANKING), stability.summary
 
 
 def require_subset(ranking: pl.DataFrame, config: SelectionConfig) -> None:

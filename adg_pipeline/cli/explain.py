@@ -16,7 +16,8 @@ MOST_NUMBERS = 16
 @click.option("--arm", default="adg", show_default=True, help="Of the subset of this arm.")
 @as_json
 def explain(example_id: str, arm: str, as_json: bool) -> None:
-    """Why EXAMPLE_ID is in the subset or isn't: its record, answers, scores, bin, quota and origin."""
+    """Why EXAMPLE_ID is in the subset or isn't: its record, answers, scores, bin, quota and origin, the score that would have
+    got it in, how often it is in when an answer is left out, and the checkpoints that learnt from it."""
     from adg_pipeline.lineage.explain import explain_example
 
     store = open_store()

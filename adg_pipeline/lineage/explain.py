@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from adg_pipeline.errors import PipelineError
+from adg_pipeline.lineage.certainty import certainty, learnt_by
 from adg_pipeline.store import Store
 
 RAW, GENERATED = "raw_pool", "generations"
@@ -52,6 +53,11 @@ def explain_example(store: Store, example_id: str, arm: str) -> dict[str, Any]:
         explanation["references"] = {**losses, "reference_less_answers": gap}
     if verdict is not None:
         explanation["selection"] = verdict
+    if not ranked.is_empty():
+        explanation["how_sure"] = certainty(store, arm, ranked.sort("selected", descending=True).row(0, named=True))
+    learnt = learnt_by(store, example_id)
+    if learnt:
+        explanation["learnt_by"] = learnt
     return explanation
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import lists
-from adg_pipeline.algorithms.stability import jackknife
+from adg_pipeline.algorithms.stability import Stability, jackknife
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline_tests.algorithms.selectors.pools import candidates
 
@@ -16,7 +16,7 @@ from adg_pipeline_tests.algorithms.selectors.pools import candidates
 def stability(pool: Candidates, **settings: object) -> dict[str, object]:
     config = SelectionConfig.model_validate({"bins": "none", **settings})
     places = SELECTORS[config.selector].choose(pool, config)
-    return jackknife(pool, config, places, lambda rows: lists(pool.frame, "cosines")[rows])
+    return jackknife(pool, config, places, lambda rows: lists(pool.frame, "cosines")[rows]).summary
 
 
 def camps(*answers: list[int]) -> Candidates:
@@ -47,6 +47,14 @@ def test_of_a_larger_pool_a_draw_is_told_whatever_the_order_of_what_is_read() ->
     assert part == stability(pool, budget=20, stability_examples=45)
 
 
+def test_it_tells_of_each_example_how_often_it_stays() -> None:
+    pool, config = camps([0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 1]), SelectionConfig(budget=1, weight=0.0, bins="none")
+    places = SELECTORS["adg"].choose(pool, config)
+    found = jackknife(pool, config, places, lambda rows: lists(pool.frame, "cosines")[rows])
+    assert found.kept is not None
+    assert found.kept.tolist() == [3, 0, 1]  # one of the three is taken each of the four times
+
+
 @pytest.mark.parametrize("settings", [{"stability_examples": 0}, {"first_answers": 3}, {"selector": "random"}])
 def test_where_it_is_not_asked_for_or_says_nothing_there_is_none(settings: dict[str, object]) -> None:
     assert stability(candidates(30), budget=5, **settings) == {}
@@ -56,5 +64,7 @@ def test_scores_of_before_cosines_were_kept_have_none() -> None:
     pool = candidates(10)
     config = SelectionConfig(budget=3)
     places = SELECTORS["adg"].choose(pool, config)
-    assert jackknife(pool, config, places, lambda rows: np.full((len(rows), 1), np.nan)) == {}
-    assert jackknife(replace(pool, frame=pool.frame[:0]), config, places[:0], lambda rows: np.zeros((0, 0))) == {}
+    assert jackknife(pool, config, places, lambda rows: np.full((len(rows), 1), np.nan)) == Stability()
+    assert (
+        jackknife(replace(pool, frame=pool.frame[:0]), config, places[:0], lambda rows: np.zeros((0, 0))) == Stability()
+    )
