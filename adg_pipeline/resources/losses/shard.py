@@ -15,6 +15,7 @@ from adg_pipeline.resources.generators.base import (
     Generator,
     GeneratorError,
     Passage,
+    T,
     TokenScores,
 )
 from adg_pipeline.resources.generators.schema import FAILED, OK, PROMPT_TOO_LONG
@@ -72,11 +73,13 @@ def score_references(
     before = {row["example_id"]: row for row in known.to_pylist()} if known is not None else {}
     rows: list[dict[str, Any]] = []
     for start in range(0, len(records), BLOCK):
-        block = _Block(records[start : start + BLOCK], sampled, before, generator, config)
-        rows += block.scored(ranker)
+        of_block = records[start : start + BLOCK]
+        block = _Block(of_block, sampled, before, generator, config)
+        for share in block.score(ranker):
+            if progress:
+                progress(start + int(share * len(of_block)), len(records))
+        rows += block.rows
         _require_few_failures(rows, len(records), config.max_failed_share)
-        if progress:
-            progress(len(rows), len(records))
     return pa.Table.from_pylist(rows, schema=REFERENCE_LOSSES_SCHEMA), _facts(rows)
 
 
@@ -127,27 +130,43 @@ class _Block:
                 reason = f"prompt and reference of {len(example.whole)} tokens exceed the context of {longest}"
                 example.row |= {"status": PROMPT_TOO_LONG, "reason": reason}
 
-    def scored(self, ranker: Ranker | None) -> list[dict[str, Any]]:
+    @property
+    def rows(self) -> list[dict[str, Any]]:
         """A row per example."""
+        return [_finished(example) for example in self._examples]
+
+    def score(self, ranker: Ranker | None) -> Iterator[float]:
+        """The share of all passes that is done, after each: what isn't known yet, then what settings ask for besides."""
+        copies = self._config.noisy_copies
         passages, takers = [], []
         for example, passage, take in self._to_score():
             if self._fits(passage):
                 passages.append(passage)
                 takers.append((example, take))
+        of_states = list(self._waiting("state")) if self._config.states else []
+        under_noise_too = list(self._waiting("noisy_ifd")) if copies else []
+        done, all_of_them = 0, len(passages) + len(of_states) + 2 * copies * len(under_noise_too)
         for place, scores in self._generator.score(passages, self._config.batch_size) if passages else ():
             example, take = takers[place]
             if not isinstance(scores, AnswerError):
                 take(example, scores)
             elif example.row["status"] != FAILED:
                 example.row |= {"status": scores.status, "reason": scores.reason}
-        if self._config.states:
-            self._add("state", weighted_states, lambda example, record: example.whole)
-        if self._config.noisy_copies:
-            work = under_noise(self._config.noisy_copies)
-            self._add("noisy_ifd", work, lambda example, record: self._plain(example, record))
+            done += 1
+            yield done / all_of_them
+        asked = [(example, example.whole) for example, _ in of_states]
+        for example, state in self._computed(asked, weighted_states):
+            example.row["state"] = state
+            done += 1
+            yield done / all_of_them
+        asked = [(example, self._plain(example, record)) for example, record in under_noise_too]
+        for example, columns in self._computed(asked, under_noise(copies)):
+            example.row |= columns
+            done += 2 * copies
+            yield done / all_of_them
         if ranker is not None:
             self._rank(ranker)
-        return [_finished(example) for example in self._examples]
+        yield 1.0
 
     def _to_score(self) -> Iterator[tuple[Example, Passage, _Take]]:
         """The passages that tell what isn't known yet, and where their scores go."""
@@ -182,18 +201,14 @@ class _Block:
         (plain,) = self._template.encode([self._template.plain(asked)])
         return Passage(tuple(plain), example.reference)
 
-    def _add(
-        self,
-        column: str,
-        work: Callable[[Any, Sequence[Passage]], list[Any]],
-        passage_of: Callable[[Example, Mapping[str, Any]], Passage],
-    ) -> None:
-        """Columns that the engine doesn't tell: one, or those of the mapping that the work gives."""
-        asked = [(example, passage_of(example, record)) for example, record in self._waiting(column)]
-        fitting = [(example, passage) for example, passage in asked if self._fits(passage)]
+    def _computed(
+        self, asked: Sequence[tuple[Example, Passage]], work: Callable[[Any, Sequence[Passage]], list[T]]
+    ) -> Iterator[tuple[Example, T]]:
+        """What the engine doesn't tell of those that fit and haven't failed meanwhile, as it comes."""
+        fitting = [(one, passage) for one, passage in asked if self._fits(passage) and one.row["status"] == OK]
         passages = [passage for _, passage in fitting]
         for place, found in self._generator.forward(passages, self._config.batch_size, work) if passages else ():
-            fitting[place][0].row |= found if isinstance(found, dict) else {column: found}
+            yield fitting[place][0], found
 
     def _rank(self, ranker: Ranker) -> None:
         waiting = list(self._waiting("ranker_score"))

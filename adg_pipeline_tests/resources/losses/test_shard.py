@@ -68,7 +68,12 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def test_every_example_gets_its_log_probabilities(generator: Counting, pool: pa.Table, answers: pa.Table) -> None:
-    for row in rows(scored(pool, answers, generator, ReferenceLossConfig(plain=True))):
+    told: list[tuple[int, int]] = []
+    config = ReferenceLossConfig(plain=True)
+    table = scored(pool, answers, generator, config, lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert {(0, 6), (3, 6), (6, 6)} <= set(told)  # as passes are done, not as examples are
+    for row in rows(table):
         assert row["status"] == "ok"
         assert row["reference_tokens"] > 1  # its end is a token too
         for name, value in row.items():
