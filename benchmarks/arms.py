@@ -13,7 +13,6 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -55,12 +54,9 @@ def run(pool: Path, records: int, shards: int, budget: int, copies: int, folder:
     """All that is measured, as plain JSON values. folder: where the pipeline is made; what is there is gone on with."""
     _fill(pool, records, shards, folder / "data" / "pool")
     with _environment(folder):
-        busy: dict[str, float] = {}
         for arm, given in STAGES.items():
             sets = [part for value in given for part in ("--set", value.format(copies=copies))]
-            before = time.process_time()
             _adg("run", "--in-process", "--budget", str(budget), "--arm", arm, *sets)
-            busy[arm] = round(time.process_time() - before, 1)
         # One that nothing can be selected for fails, and the others are made.
         every = (part for arm in ARMS for part in ("--arm", arm))
         _adg("run", "--in-process", "--budget", str(budget), *every, may_fail=True)
@@ -81,7 +77,6 @@ def run(pool: Path, records: int, shards: int, budget: int, copies: int, folder:
         "budget": budget,
         "noisy_copies": copies,
         "seconds": {step: seconds[step] for step in STEPS},
-        "processor_seconds_of_commands": busy,
         "pool_as_a_whole": _means(_facts(store)),
         "arms": described,
         "refused": refused,
@@ -138,7 +133,7 @@ def _told_by_steps() -> tuple[dict[str, Any], dict[str, str]]:
                     found[event.step_key].append(took)
             for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
                 told = entry.dagster_event.step_failure_data if entry.dagster_event is not None else None
-                if told is not None and told.user_failure_data is not None:
+                if PARTITION_TAG in run.tags and told is not None and told.user_failure_data is not None:
                     refused[run.tags[PARTITION_TAG]] = str(told.user_failure_data.description)
     return found, refused
 
