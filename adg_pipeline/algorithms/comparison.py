@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from adg_pipeline.algorithms.statistics import Difference, holm, paired_difference
 
 KEY = ("task", "subtask", "doc_id")
+# From so many subtasks on they are a sample of subjects, and are drawn whole. Fewer are taken for all that a task is about:
+# how subjects vary can't be told from a few.
+CLUSTERS = 20
 FIGURES_SCHEMA = {
     "kind": pl.String,
     "figure": pl.String,
@@ -53,8 +56,8 @@ def compare_arms(
 ) -> pl.DataFrame:
     """A row per figure and arm, with `FIGURES_SCHEMA`; arms as in baselines, where a baseline's own differences are null.
 
-    Intervals are of questions and seeds (`paired_difference`); subtasks are drawn whole in a task that has several. p_holm
-    is adjusted over the arms of a figure. An interval is null where a task has a single question or cluster.
+    Intervals are of questions and seeds (`paired_difference`); subtasks are drawn whole in a task that has `CLUSTERS` or
+    more. p_holm is adjusted over the arms of a figure. An interval is null where a task has a single question or cluster.
 
     marks: columns arm, seed, task, subtask, doc_id, value: a row per question that a seed of an arm was asked. baselines:
     arm → the arm that it is compared with, None for those. Raises UnequalQuestions, naming who lacks what.
@@ -64,7 +67,7 @@ def compare_arms(
         raise ValueError(f"there are no results of {', '.join(dict.fromkeys(lacking))}")
     questions = marks.select(KEY).unique().sort(KEY)
     arrays = {arm: _marks_of(marks, arm, questions) for arm in baselines}
-    several = questions.group_by("task").agg(pl.col("subtask").n_unique() > 1)
+    several = questions.group_by("task").agg(pl.col("subtask").n_unique() >= CLUSTERS)
     clustered = set(several.filter("subtask")["task"])
     task = questions["task"].to_numpy()
     cluster = np.array(

@@ -119,6 +119,7 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         **_stability(manifest.get("stability", {})),
         "quotas": plots.quota_bars(per_bin["len"].to_list(), per_bin["selected"].to_list(), "Selected per bin"),
         "sample": sample_table(sample),
+        "closest_calls": sample_table(closest_calls(ranking)),
         **_counts("selected_by_source", counts["selected_by_source"]),
         "subset": content_id(manifest),
     }
@@ -132,6 +133,21 @@ def _own_scores(manifest: Mapping[str, Any], ranking: pl.DataFrame, scored: pl.D
         return plots.score_histogram(scores, f"Scores, λ = {weight}", scored["selected"].to_numpy())
     own = ranking.drop_nulls("score")
     return plots.score_histogram(own["score"].to_numpy(), f"Scores of {arm_of(manifest)}", own["selected"].to_numpy())
+
+
+def closest_calls(ranking: pl.DataFrame) -> pl.DataFrame:
+    """Choices that a little would have changed, the closest first: how far the example's score lies from that of the nearest
+    one on the other side, of its bin, or of the pool where bins decided nothing.
+    """
+    eligible = ranking.filter(pl.col("left_out").is_null(), pl.col("score").is_not_null())
+    among = pl.when(pl.col("bin_rank").is_null()).then(-1).otherwise(pl.col("bin"))
+    taken, left = pl.col("score").filter("selected").min(), pl.col("score").filter(~pl.col("selected")).max()
+    nearest = pl.when("selected").then(left.over(among)).otherwise(taken.over(among))
+    columns = ["example_id", "selected", "score", "nearest_on_the_other_side", "source"]
+    told = eligible.with_columns(nearest.alias("nearest_on_the_other_side")).drop_nulls("nearest_on_the_other_side")
+    distance = (pl.col("score") - pl.col("nearest_on_the_other_side")).abs()
+    times = [pl.col("jackknife").alias("in_jackknife")] if "jackknife" in told.columns else []
+    return told.sort(distance, "example_id").select(*columns, *times)
 
 
 def _stability(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,10 +56,24 @@ def test_the_average_gives_each_task_the_same_weight_and_each_row_is_the_paired_
     assert row["difference_low"] == pytest.approx(expected.low, abs=0.1)
 
 
-def test_subtasks_are_drawn_whole_so_that_three_of_them_tell_little() -> None:
-    table = compare_arms(marks({"adg": 0.5, "random": 0.0}), SUITE, AGAINST).filter(arm="adg")
-    sums, facts = (table.row(by_predicate=pl.col("figure") == figure, named=True) for figure in ("sums", "facts"))
-    assert facts["difference_high"] - facts["difference_low"] > sums["difference_high"] - sums["difference_low"]
+def test_many_subtasks_are_drawn_whole_and_a_few_are_taken_for_all_there_are() -> None:
+    draw = np.random.default_rng(0)
+    widths = {}
+    for subtasks in (8, 24):
+        # Of a subtask all questions are right or none.
+        right = draw.random(subtasks) < 0.6
+        rows = [
+            (arm, seed, "facts", f"facts-{sub}", doc, float(right[sub] and arm == "adg"))
+            for arm in ("adg", "random")
+            for seed in range(2)
+            for sub in range(subtasks)
+            for doc in range(240 // subtasks)
+        ]
+        schema = ["arm", "seed", "task", "subtask", "doc_id", "value"]
+        table = compare_arms(pl.DataFrame(rows, schema=schema, orient="row"), Figures(["facts"]), AGAINST)
+        row = table.row(by_predicate=pl.col("arm") == "adg", named=True)
+        widths[subtasks] = row["difference_high"] - row["difference_low"]
+    assert widths[24] > 2 * widths[8]
 
 
 def test_p_is_adjusted_over_the_arms_of_a_figure() -> None:
