@@ -116,7 +116,7 @@ TINY = Scale(pool=40, noise=12, hard_noise=4, questions=2, training=RECIPE.model
 TASKS = [
     Task(Cell(1, records.RANDOM, 0.3, 0.1), ["adg", "zip", "dsir", "rds_plus"], trained=False),
     Task(Cell(1, records.RANDOM, 0.3, 0.1), ["untuned", "adg", "random", "oracle"]),
-    Task(Cell(1, records.OWN_ANSWER, 0.1, 0.1), ["gain", "neighbours", "no_majority"]),
+    Task(Cell(1, records.OWN_ANSWER, 0.1, 0.1), ["gain_2", "neighbours", "no_majority"]),
     Task(Cell(1, records.UNMET, 0.1, 0.1), ["random"]),
 ]
 
@@ -164,10 +164,12 @@ def test_tables_and_pictures_are_made_of_what_there_is(whole: pl.DataFrame, tmp_
     untuned = tables.accuracy(whole, where, "untuned", "known")
     assert untuned.mean > 0.8
     text = tmp_path / "page.md"
-    text.write_text("before\n<!-- main -->\nold\n<!-- end -->\nafter\n")
+    text.write_text("before\n<!-- unmet -->\n<!-- end -->\n<!-- main -->\nold\n<!-- end -->\nafter\n")
+    page.write(whole, text)
     page.write(whole, text)
     assert "| `oracle` |" in text.read_text()
     assert "old" not in text.read_text()
+    assert text.read_text().count("<!-- end -->") == 2
     assert text.read_text().startswith("before\n") and text.read_text().endswith("after\n")
     assert all(path.stat().st_size > 1000 for path in plots.draw(whole, tmp_path / "pictures"))
 

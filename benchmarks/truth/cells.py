@@ -17,7 +17,7 @@ from adg_pipeline.demo.train_backbone import Recipe
 from adg_pipeline.host.files import write_atomically
 from adg_pipeline.settings.sections import TrainingConfig
 from benchmarks.truth import gains, records, worlds
-from benchmarks.truth.ideas import WITH_GAIN
+from benchmarks.truth.ideas import WITH_GAINS
 from benchmarks.truth.records import CLEAN, UNMET
 from benchmarks.truth.signals import Signals, World
 from benchmarks.truth.subsets import picked_kinds, select
@@ -103,8 +103,8 @@ def run_cell(world: World, cell: Cell, arms: Sequence[str], trained: bool, path:
         return
     torch.set_num_threads(1)
     pool = pool_of(world, cell, scale)
-    if set(missing) & set(WITH_GAIN):
-        pool = gains.with_gain(world, pool, scale.training, cell.seed)
+    if set(missing) & set(WITH_GAINS):
+        pool = gains.with_gains(world, pool, scale.training, cell.seed)
     questions = _questions(cell, scale)
     for arm in missing:
         chosen = [] if arm == UNTUNED else select(arm, pool, round(cell.budget * scale.pool), cell.seed)

@@ -3,7 +3,7 @@ of known truth is where they have to show something first.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
@@ -60,9 +60,9 @@ def agreement_with_neighbours(frame: pl.DataFrame, config: SelectionConfig) -> S
     return score
 
 
-def gain_from_others(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
-    """How much likelier the reference got after tuning on a pick from the other half of the pool (see `cross_fit`)."""
-    return numbers(frame, "gain").round(DECIMALS)
+def gained(column: str) -> Callable[[pl.DataFrame, SelectionConfig], Scores]:
+    """How much likelier the reference got by tuning on picks from the other half of the pool (`gains`)."""
+    return lambda frame, config: numbers(frame, column).round(DECIMALS)
 
 
 def _unit(vectors: Scores) -> Scores:
@@ -75,10 +75,6 @@ def _likely(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
     return score
 
 
-def _barred_without_gain(frame: pl.DataFrame, config: SelectionConfig) -> pl.Series:
-    return reason_where(numbers(frame, "gain") <= 0.0, "no likelier after tuning on others")
-
-
 SELECTORS: Mapping[str, Selector] = {
     "own_surprise": Selector(by_score(surprise_of_own_answers), "predictive entropy", ("answer_logprob",)),
     "near_answers": Selector(by_score(near_answers), "own", (*_ADG_SIGNALS, "nearest_answer")),
@@ -86,8 +82,8 @@ SELECTORS: Mapping[str, Selector] = {
     "no_majority": Selector(by_score(adg.score, other_than_the_majority), "own", _ADG_SIGNALS),
     "neighbours": Selector(by_score(agreement_with_neighbours), "own", (*_ADG_SIGNALS, "step"), vectors=True),
     "reference_probability": Selector(by_score(_likely), "half-known references", ("reference_logprob",)),
-    "gain": Selector(by_score(gain_from_others), "reducible loss, arXiv 2206.07137", ("gain",)),
-    "adg_gain": Selector(by_score(adg.score, _barred_without_gain), "own", (*_ADG_SIGNALS, "gain")),
+    "gain_1": Selector(by_score(gained("gain_1")), "own; reducible loss, arXiv 2206.07137", ("gain_1",)),
+    "gain_2": Selector(by_score(gained("gain_2")), "own; reducible loss, arXiv 2206.07137", ("gain_2",)),
 }
 
 ARMS: Mapping[str, Arm] = {
@@ -95,6 +91,8 @@ ARMS: Mapping[str, Arm] = {
     "dispersion_grounded": Arm("dispersion alone, grounded", {**_GROUNDED, "weight": 0.0}),
     "own_surprise": Arm("unsure of its own answers", {"selector": "own_surprise", "bins": "none"}),
     "own_surprise_grounded": Arm("the same, grounded", {"selector": "own_surprise", "bins": "none", **_GROUNDED}),
+    "own_surprise_reach": Arm("the same, reach gate alone", {"selector": "own_surprise", "bins": "none", **_GATE}),
+    "upd_reach": Arm("surprising where it is sure, with the reach gate", {"selector": "upd", "bins": "none", **_GATE}),
     "half_known_reach": Arm(
         "p (1 - p) with the reach gate", {"selector": "reference_probability", "bins": "none", **_GATE}
     ),
@@ -102,8 +100,9 @@ ARMS: Mapping[str, Arm] = {
     "two_sided": Arm("grounded, and no likelier than its own answers", {"selector": "two_sided", **_GROUNDED}),
     "no_majority": Arm("grounded, and not what most answers say", {"selector": "no_majority", **_GROUNDED}),
     "neighbours": Arm("grounded, times agreement with neighbours", {"selector": "neighbours", **_GROUNDED}),
-    "gain": Arm("what gets likelier by tuning on others", {"selector": "gain", "bins": "none"}),
-    "adg_gain": Arm("grounded, where tuning on others helps", {"selector": "adg_gain", **_GROUNDED}),
+    "gain_1": Arm("what gets likelier by tuning on others", {"selector": "gain_1", "bins": "none", **_GATE}),
+    "gain_2": Arm("the same, tuned on what gained most before", {"selector": "gain_2", "bins": "none", **_GATE}),
+    "gain_2_no_gate": Arm("the same without the reach gate", {"selector": "gain_2", "bins": "none"}),
 }
-# These read `gain`, which costs two trainings and a scoring of the pool.
-WITH_GAIN = ("gain", "adg_gain")
+# These read gains, each of which costs two trainings and a scoring of the pool.
+WITH_GAINS = ("gain_1", "gain_2", "gain_2_no_gate")

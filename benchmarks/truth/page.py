@@ -8,13 +8,14 @@ import polars as pl
 
 from adg_pipeline.algorithms.statistics import Difference
 from benchmarks.truth.plan import BUDGET, HARD, NOISES, OTHER_BUDGETS, TELLING
-from benchmarks.truth.records import RANDOM
+from benchmarks.truth.records import RANDOM, UNMET
 from benchmarks.truth.subsets import ARMS, IDEAS
-from benchmarks.truth.tables import Where, accuracy, arms_at, difference, picked, places, share_of_oracle
+from benchmarks.truth.tables import BARELY_KNOWN, Where, accuracy, arms_at, difference, picked, places, share_of_oracle
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
 MAIN: tuple[Where, ...] = tuple((RANDOM, share, BUDGET) for share in NOISES)
 HARDER: tuple[Where, ...] = tuple((*noise, BUDGET) for noise in HARD)
+AGAINST = ("random", "adg", "adg_grounded")
 BUDGETS: tuple[Where, ...] = tuple((RANDOM, 0.1, budget) for budget in sorted((BUDGET, *OTHER_BUDGETS)))
 
 
@@ -22,13 +23,13 @@ def write(results: pl.DataFrame, page: Path = PAGE) -> None:
     """Renew the tables of the page."""
     text = page.read_text("utf-8")
     for name, table in TABLES.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = pattern.sub(lambda found: found[1] + table(results) + found[2], text)  # noqa: B023
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = pattern.sub(lambda found: f"{found[1]}{table(results)}\n{found[2]}", text)  # noqa: B023
     page.write_text(text, encoding="utf-8")
 
 
-def accuracies(results: pl.DataFrame, arms: Sequence[str], wheres: Sequence[Where]) -> str:
-    """Accuracy on barely known skills, an arm a row and a place a column, the best in the first place first."""
+def accuracies(results: pl.DataFrame, arms: Sequence[str], wheres: Sequence[Where], of: str = BARELY_KNOWN) -> str:
+    """Accuracy on skills of one kind, an arm a row and a place a column, the best in the first place first."""
     done = [where for where in wheres if where in places(results)]
     order = {arm: place for where in reversed(done) for place, arm in enumerate(arms_at(results, where))}
     rows = []
@@ -38,7 +39,7 @@ def accuracies(results: pl.DataFrame, arms: Sequence[str], wheres: Sequence[Wher
             if arm not in arms_at(results, where):
                 cells.append("")
                 continue
-            found = accuracy(results, where, arm)
+            found = accuracy(results, where, arm, of)
             cells.append(f"{_short(found.mean)} ± {_short(found.half)} ({found.n})")
         rows.append([f"`{arm}`", *cells])
     return _table(["arm", *map(_named, done)], rows)
@@ -47,12 +48,11 @@ def accuracies(results: pl.DataFrame, arms: Sequence[str], wheres: Sequence[Wher
 def useful(results: pl.DataFrame, arms: Sequence[str], wheres: Sequence[Where]) -> str:
     """Clean examples of barely known skills in a subset, an arm a row and a place a column; those with most come first."""
     done = [where for where in wheres if where in places(results)]
-    found = {arm: [picked(results, where, arm) for where in done] for arm in arms}
-    counts = {arm: [kinds.get("barely-known", 0.0) for kinds in of] for arm, of in found.items() if any(of)}
-    rows = [
-        [f"`{arm}`", *(f"{count:.0f}" for count in counts[arm])]
-        for arm in sorted(counts, key=lambda arm: -sum(counts[arm]))
-    ]
+    found = {arm: [picked(results, where, arm).get("barely-known") for where in done] for arm in arms}
+    rows = []
+    for arm in sorted(found, key=lambda arm: -sum(count or 0 for count in found[arm])):
+        if any(count is not None for count in found[arm]):
+            rows.append([f"`{arm}`", *("" if count is None else f"{count:.0f}" for count in found[arm])])
     return _table(["arm", *map(_named, done)], rows)
 
 
@@ -66,14 +66,13 @@ def differences(results: pl.DataFrame, where: Where, arms: Sequence[str]) -> str
                 f"`{arm}`",
                 *(f"{kinds.get(kind, 0):.0f}" for kind in ("barely-known", "known", "open-ended", where[0])),
                 _short(accuracy(results, where, arm, "known").mean),
-                _signed(difference(results, where, arm, "random")),
-                _signed(difference(results, where, arm, "adg")),
+                *(_signed(difference(results, where, arm, other)) for other in AGAINST),
                 "" if share is None else f"{share[0]:.0%} ({share[1]:.0%} to {share[2]:.0%})",
             ]
         )
     heads = [
-        "arm", "barely known", "known", "open-ended", "noise", "known skills", "to `random`", "to `adg`",
-        "of the oracle's gain",
+        "arm", "barely known", "known", "open-ended", "noise", "known skills",
+        *(f"to `{other}`" for other in AGAINST), "of the oracle's gain",
     ]  # fmt: skip
     return _table(heads, rows)
 
@@ -101,8 +100,9 @@ EVERY = ("untuned", *ARMS, *IDEAS)
 TABLES: dict[str, Callable[[pl.DataFrame], str]] = {
     "main": lambda results: accuracies(results, ("untuned", *ARMS), MAIN),
     "useful": lambda results: useful(results, (*ARMS, *IDEAS), (*MAIN, *HARDER)),
-    "differences": lambda results: differences(results, (RANDOM, 0.3, BUDGET), ARMS),
+    "differences": lambda results: differences(results, (RANDOM, 0.3, BUDGET), EVERY),
     "harder": lambda results: accuracies(results, EVERY, HARDER),
+    "unmet": lambda results: accuracies(results, EVERY, HARDER[-1:], UNMET),
     "ideas": lambda results: accuracies(results, (*TELLING, *IDEAS), (MAIN[1], MAIN[2], *HARDER)),
     "budgets": lambda results: accuracies(results, TELLING, BUDGETS),
 }

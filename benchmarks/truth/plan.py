@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.truth.cells import UNTUNED, Cell
 from benchmarks.truth.ideas import ARMS as IDEAS
-from benchmarks.truth.ideas import WITH_GAIN
+from benchmarks.truth.ideas import WITH_GAINS
 from benchmarks.truth.records import OTHER_SKILL, OWN_ANSWER, RANDOM, UNMET
 from benchmarks.truth.subsets import ARMS, ORACLE, RANDOM_CLEAN
 
@@ -19,7 +19,7 @@ HARD = ((OTHER_SKILL, 0.3), (OWN_ANSWER, 0.1), (OWN_ANSWER, 0.3), (UNMET, 0.3))
 TELLING = (
     "random", "adg", "adg_reach", "adg_length_control", "adg_grounded", "reference_probability", RANDOM_CLEAN, ORACLE,
 )  # fmt: skip
-IDEAS_WITHOUT_GAIN = tuple(arm for arm in IDEAS if arm not in WITH_GAIN)
+IDEAS_WITHOUT_GAINS = tuple(arm for arm in IDEAS if arm not in WITH_GAINS)
 HARD_SEEDS = 6  # of those that are run
 
 
@@ -38,7 +38,7 @@ Plan = Sequence[Task]
 def _telling(seeds: Sequence[int]) -> Iterator[Task]:
     for seed in seeds:
         cells = [Cell(seed, RANDOM, share, BUDGET) for share in NOISES]
-        yield from (Task(cell, (*ARMS, *IDEAS_WITHOUT_GAIN), trained=False) for cell in cells)
+        yield from (Task(cell, (*ARMS, *IDEAS_WITHOUT_GAINS), trained=False) for cell in cells)
         yield from (Task(cell, (UNTUNED, *TELLING)) for cell in cells)
 
 
@@ -53,7 +53,7 @@ def _budgets(seeds: Sequence[int]) -> Iterator[Task]:
 def _hard(seeds: Sequence[int]) -> Iterator[Task]:
     for seed in seeds[:HARD_SEEDS]:
         cells = [Cell(seed, kind, share, BUDGET) for kind, share in HARD]
-        yield from (Task(cell, (*ARMS, *IDEAS_WITHOUT_GAIN), trained=False) for cell in cells)
+        yield from (Task(cell, (*ARMS, *IDEAS_WITHOUT_GAINS), trained=False) for cell in cells)
         yield from (Task(cell, (UNTUNED, *TELLING)) for cell in cells)
 
 

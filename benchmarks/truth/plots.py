@@ -14,6 +14,7 @@ from benchmarks.truth.tables import Interval, Where, accuracy, arms_at, differen
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 _STYLED = {
     ORACLE: ("*", "-", "black"),
+    "gain_2": ("<", "-", "#01665e"),
     "adg_grounded": ("o", "-", "#b2182b"),
     "reference_probability": ("s", "--", "#2166ac"),
     "adg_length_control": ("^", "-.", "#e08214"),
@@ -32,15 +33,19 @@ def draw(results: pl.DataFrame, folder: Path = PICTURES) -> list[Path]:
     done = set(places(results))
     main, budgets, harder = ([where for where in wheres if where in done] for wheres in (MAIN, BUDGETS, HARDER))
     pictures = {
-        "noise": _levels(results, {100 * where[1]: where for where in main}, "noise in the pool, %"),
-        "budget": _levels(results, {100 * where[2]: where for where in budgets}, "budget, % of the pool"),
-        "harder": _kinds(results, {f"{where[1]:.0%} {where[0]}": where for where in harder}),
-        "differences": _differences(results, main[-2] if len(main) > 1 else main[0]),
+        "noise": (main, lambda: _levels(results, {100 * where[1]: where for where in main}, "noise in the pool, %")),
+        "budget": (
+            budgets,
+            lambda: _levels(results, {100 * where[2]: where for where in budgets}, "budget, % of the pool"),
+        ),
+        "harder": (harder, lambda: _kinds(results, {f"{where[1]:.0%} {where[0]}": where for where in harder})),
+        "differences": (main, lambda: _differences(results, main[min(2, len(main) - 1)])),
     }
     paths = []
-    for name, figure in pictures.items():
-        paths.append(folder / f"truth-{name}.png")
-        figure.savefig(paths[-1], dpi=110, metadata={"Software": None})
+    for name, (wheres, picture) in pictures.items():
+        if any(arms_at(results, where) for where in wheres):
+            paths.append(folder / f"truth-{name}.png")
+            picture().savefig(paths[-1], dpi=110, metadata={"Software": None})
     return paths
 
 
@@ -56,7 +61,7 @@ def _differences(results: pl.DataFrame, where: Where) -> Figure:
             axes.plot(found.mean, place, "o", color="black", mfc="black" if sure else "white", ms=5)
     axes.axvline(0, color="#888888", lw=0.8, ls="--")
     axes.set_yticks(range(len(arms)), [f"{arm} ({accuracy(results, where, arm).n})" for arm in arms], fontsize=8)
-    axes.set_xlabel(f"{AXIS}, less that of random: mean and 95% interval ({where[1]:.0%} noise)")
+    axes.set_xlabel(f"{AXIS}, less that of random\n({where[1]:.0%} noise; mean and 95% interval, seeds in brackets)")
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -64,8 +69,10 @@ def _differences(results: pl.DataFrame, where: Where) -> Figure:
 def _levels(results: pl.DataFrame, wheres: Mapping[float, Where], label: str) -> Figure:
     """A curve for each arm, over places that differ in a number."""
     figure, axes = _figure(7.5, 4.6)
-    for arm, style in STYLES.items():
-        _points(axes, arm, style, {at: _had(results, where, arm) for at, where in wheres.items()})
+    beside = 0.008 * (max(wheres, default=0.0) - min(wheres, default=0.0))  # so that intervals don't hide each other
+    for number, (arm, style) in enumerate(STYLES.items()):
+        off = beside * (number - (len(STYLES) - 1) / 2)
+        _points(axes, arm, style, {at + off: _had(results, where, arm) for at, where in wheres.items()})
     axes.set(xlabel=label, xticks=list(wheres))
     _finish(figure, axes)
     return figure
@@ -89,6 +96,8 @@ def _had(results: pl.DataFrame, where: Where, arm: str) -> Interval | None:
 
 def _points(axes: Axes, arm: str, style: Mapping[str, str], found: Mapping[float, Interval | None]) -> None:
     there = {at: interval for at, interval in found.items() if interval is not None}
+    if not there:
+        return
     means, halves = [interval.mean for interval in there.values()], [interval.half for interval in there.values()]
     axes.errorbar(list(there), means, halves, capsize=3, lw=1.4, ms=6, label=arm, **style)
 

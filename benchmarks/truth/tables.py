@@ -20,6 +20,7 @@ RESAMPLES = 4000
 SKILLS = len(BARELY_KNOWN_SKILLS)
 BARELY_KNOWN = "barely known"
 KINDS = ("known", BARELY_KNOWN, "unmet")
+KINDS_OF_RECORDS = ("known", "barely-known", "open-ended")
 Marks = NDArray[np.float64]
 Where = tuple[str, float, float]  # noise, share of it, budget
 
@@ -69,9 +70,11 @@ def accuracy(results: pl.DataFrame, where: Where, arm: str, of: str = BARELY_KNO
 def picked(results: pl.DataFrame, where: Where, arm: str) -> dict[str, float]:
     """Examples of each kind in a subset, the mean over seeds; empty for an arm that wasn't run there."""
     rows = _at(results, where).filter(arm=arm)
-    counts = rows.select(pl.col("picked").explode(empty_as_null=False)).unnest("picked")
-    means = counts.group_by("kind").agg(pl.col("examples").sum() / rows.height).sort("kind")
-    return dict(means.iter_rows())
+    counts: dict[str, float] = dict.fromkeys(KINDS_OF_RECORDS, 0.0) if rows.height else {}
+    for kinds in rows["picked"].to_list():
+        for entry in kinds:
+            counts[entry["kind"]] = counts.get(entry["kind"], 0.0) + entry["examples"] / rows.height
+    return counts
 
 
 def marks_of(results: pl.DataFrame, where: Where, arm: str) -> dict[int, Marks]:
