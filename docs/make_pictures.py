@@ -83,8 +83,9 @@ def make_room(page: Page, dev: DagsterDev) -> None:
 
 
 def graph(page: Page, dev: DagsterDev) -> Page:
-    page.set_viewport_size({"width": 1400, "height": 700})
-    groups = quote(",".join(f"global@global:{group}" for group in ("pool", "divergence", "selection", "training")))
+    page.set_viewport_size({"width": 1700, "height": 1000})  # it opens at a fixed scale: what is larger is cut
+    names = ("pool", "divergence", "selection", "training", "evaluation")
+    groups = quote(",".join(f"global@global:{group}" for group in names))
     page.goto(f"{dev.url}/asset-groups?expanded={groups}")
     expect(page.get_by_text("selected_subset", exact=True).first).to_be_visible()
     # The list of groups beside the graph.
