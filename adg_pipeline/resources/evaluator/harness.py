@@ -7,12 +7,14 @@ import importlib.metadata
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import absl.logging
 import lm_eval.tasks
 import polars as pl
 from lm_eval.evaluator import evaluate
@@ -25,6 +27,10 @@ from adg_pipeline.resources.evaluator.suite import Suite, SuiteTask
 from adg_pipeline.resources.evaluator.summary import SAMPLES_SCHEMA
 
 logger = logging.getLogger(__name__)
+
+# It comes with a metric of the harness, and closes the stream that standard error was when it was imported, if that is
+# another by the time that anybody configures logging anew. The process's own it lets be.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 Tasks = dict[str, Any]
 

@@ -1,8 +1,11 @@
 """The harness' own tasks on data that we laid out: an answer key has every mark that a task lets a model have."""
 
+import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import absl.logging
 import datasets.config
 import pytest
 
@@ -120,6 +123,14 @@ def test_an_answer_key_has_every_mark_of_the_papers_suite(
     for task in paper.tasks:
         samples = harness.run(task, AnswerKey(), job(paper, limit=5)).samples
         assert samples["value"].to_list() == [1.0] * len(samples), task.task
+
+
+def test_logging_configured_anew_leaves_standard_error_open() -> None:
+    """Configuring closes all handlers. One that comes with the harness closed the stream that pytest writes to."""
+    handler = absl.logging.get_absl_handler().python_handler
+    with contextlib.redirect_stderr(io.StringIO()):
+        handler.close()
+    assert not handler.stream.closed
 
 
 def _part(suite: Suite, count: int) -> Suite:
