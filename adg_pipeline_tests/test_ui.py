@@ -92,9 +92,11 @@ def look_at_the_pictures(page: Page, dev: DagsterDev) -> None:
 
 def switch_a_sensor(page: Page, dev: DagsterDev) -> None:
     page.goto(f"{dev.url}/locations/adg_pipeline/sensors/pool_growth_sensor")
-    switch = page.get_by_role("row").filter(has_text="Running").get_by_role("checkbox").first
-    expect(switch).to_be_attached()
+    switch = page.get_by_role("row").filter(has_text=re.compile("Running|Stopped")).get_by_role("checkbox").first
     for status in ("STOPPED", "RUNNING"):
+        # The page follows the server: a click before it has is lost.
+        expect(switch).to_be_checked(checked=status == "STOPPED")
+        expect(switch).to_be_enabled()
         switch.evaluate("box => box.click()")  # the box itself lies hidden under what is drawn for it
         dev.wait_for(f"a sensor that is {status}", lambda wanted=status: sensor_status(dev) == wanted)
 
