@@ -1,8 +1,7 @@
 """A small pipeline of its own for a test: pool, store and Dagster instance in a temporary folder, driven by `adg`."""
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import polars as pl
 import yaml
 
 from adg_pipeline.cli.main import main
+from adg_pipeline.host.children import environment
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.instance import open_instance
 from adg_pipeline.orchestration.runner import Runner
@@ -93,7 +93,7 @@ class Workbench:
         assert self.capture is not None
         self.capture.readouterr()
         code = 0
-        with _environment(self.environment()):
+        with environment(self.environment()):
             try:
                 main(list(arguments))
             except SystemExit as stop:
@@ -103,14 +103,14 @@ class Workbench:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        with _environment(self.environment()), open_instance() as instance:
+        with environment(self.environment()), open_instance() as instance:
             yield instance
 
     def runner(
         self, instance: dg.DagsterInstance, *sets: str, arm: str = "adg", say: Callable[[str], None] = lambda text: None
     ) -> Runner:
         """What `adg run --arm ARM --set …` uses, without the look that it takes beforehand."""
-        with _environment(self.environment()):
+        with environment(self.environment()):
             asked = settings_in_force(self.store, arm, {one: f"--set {one}" for one in sets})
         return Runner(self.store, asked, instance, say)
 
@@ -146,20 +146,6 @@ class Workbench:
         """When each shard of an asset was last written."""
         shards = self.store.shards(asset)
         return {shard: f"{self.store.required_provenance(asset, shard)}" for shard in shards}
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def records(count: int, first: int = 0) -> list[dict[str, str]]:

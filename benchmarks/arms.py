@@ -9,11 +9,10 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import polars as pl
 
 from adg_pipeline.algorithms.arms import BUILT_IN
 from adg_pipeline.formats.convert import convert
+from adg_pipeline.host.children import environment
 from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline.store import Store
 from benchmarks.result import machine_facts
@@ -53,7 +53,7 @@ STEPS = (
 def run(pool: Path, records: int, shards: int, budget: int, copies: int, folder: Path) -> dict[str, Any]:
     """All that is measured, as plain JSON values. folder: where the pipeline is made; what is there is gone on with."""
     _fill(pool, records, shards, folder / "data" / "pool")
-    with _environment(folder):
+    with environment(_environment(folder)):
         for arm, given in STAGES.items():
             sets = [part for value in given for part in ("--set", value.format(copies=copies))]
             _adg("run", "--in-process", "--budget", str(budget), "--arm", arm, *sets)
@@ -217,25 +217,14 @@ def picture(found: Mapping[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-@contextlib.contextmanager
-def _environment(folder: Path) -> Iterator[None]:
-    given = {
+def _environment(folder: Path) -> dict[str, str]:
+    # On few cores the packaged sentence embedder takes longer than all else together.
+    (folder / "adg.yaml").write_text("embeddings: {embedder: hidden_state}\n", encoding="utf-8")
+    return {
         "ADG_DATA_DIR": str(folder / "data"),
         "ADG_CONFIG": str(folder / "adg.yaml"),
         "DAGSTER_HOME": str(folder / "dagster"),
     }
-    # On few cores the packaged sentence embedder takes longer than all else together.
-    (folder / "adg.yaml").write_text("embeddings: {embedder: hidden_state}\n", encoding="utf-8")
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
 
 
 if __name__ == "__main__":

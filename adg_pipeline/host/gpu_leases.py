@@ -13,13 +13,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from dagster import ConfigurableResource, get_dagster_logger
 from pydantic import Field
 
+from adg_pipeline.host.children import environment
 from adg_pipeline.host.file_locks import FileLock
 from adg_pipeline.host.gpu_devices import Gpu, named_gpus, visible_gpus
 
@@ -114,7 +115,7 @@ class GpuLeases:
         """
         gpus = self.gpus()
         if not gpus or count < 1:
-            with _environment({"CUDA_VISIBLE_DEVICES": ""} if self.devices == "none" else {}):
+            with environment({"CUDA_VISIBLE_DEVICES": ""} if self.devices == "none" else {}):
                 yield []
             return
         if len(gpus) < count:
@@ -129,7 +130,7 @@ class GpuLeases:
             locks = self._wait(gpus, count, timeout, progress or (lambda text: None))
             GpuLeases._latest = list(locks)
             # nvidia-smi counts in PCI bus order; CUDA by itself puts the fastest device first.
-            with _environment({"CUDA_VISIBLE_DEVICES": ",".join(locks), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}):
+            with environment({"CUDA_VISIBLE_DEVICES": ",".join(locks), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}):
                 yield list(locks)
         finally:
             for lock in locks.values():
@@ -243,17 +244,3 @@ def _same_devices(gpus: list[Gpu], count: int) -> list[Gpu]:
             "or run each step in a process of its own (Dagster's multiprocess executor)"
         )
     return [gpu for gpu in gpus if gpu.id in seen]
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

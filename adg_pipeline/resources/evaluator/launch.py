@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from adg_pipeline.errors import PipelineError
+from adg_pipeline.host.children import stop
 from adg_pipeline.host.parent import PARENT
 from adg_pipeline.progress import for_the_log
 from adg_pipeline.resources.evaluator.job import MANIFEST, EvaluationError, EvaluationJob
 
 _COMMAND = [sys.executable, "-m", "adg_pipeline.resources.evaluator.script"]
-_STOP_SECONDS = 20.0
 _LOG_LINES = 3
 
 
@@ -67,7 +67,7 @@ def evaluate(job: EvaluationJob, say: Callable[[str], None], devices: Sequence[s
                     say(told["say"])
             status = process.wait()
         finally:
-            _stop(process)
+            stop(process)
     if status != 0 or not is_published(job):
         raise _failure(job, status, failure, log)
     return job.published
@@ -109,17 +109,6 @@ def _environment(job: EvaluationJob, devices: Sequence[str] | None) -> dict[str,
     if Path(job.model.path).is_dir() and all(task.dataset for task in job.suite.tasks):
         environment["HF_HUB_OFFLINE"] = "1"
     return environment
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End a process that still runs, because the run was cancelled."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _failure(job: EvaluationJob, status: int, told: dict[str, Any], log: Path) -> PipelineError:

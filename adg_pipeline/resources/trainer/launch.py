@@ -22,13 +22,13 @@ from dagster import (
     open_pipes_session,
 )
 
+from adg_pipeline.host.children import stop
 from adg_pipeline.host.parent import PARENT
 from adg_pipeline.resources.trainer.checkpoints import newest_complete, step_of
 from adg_pipeline.resources.trainer.job import LOG, TrainingJob, TrainingManifest
 from adg_pipeline.resources.trainer.publish import published_manifest
 
 _COMMAND = [sys.executable, "-m", "adg_pipeline.resources.trainer.script"]
-_STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -99,21 +99,10 @@ def _run(
         try:
             status = process.wait()
         finally:
-            _stop(process)
+            stop(process)
     # Messages are read to the end when the session closes.
     messages = session.get_custom_messages()
     return status, messages[-1] if messages else None
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process that still runs, because the run was cancelled."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _environment(job: TrainingJob, devices: Sequence[str] | None) -> dict[str, str]:
