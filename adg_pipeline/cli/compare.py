@@ -76,7 +76,7 @@ def compare(
             given[f"{key}={value}"] = said
     store, report = open_store(), RunReport()
     against = settings_in_force(store, flags=given).settings.comparison_report.baseline
-    require_known([*arms, against])
+    require_known([*arms, against], option="--arms")
     arms = list(dict.fromkeys([*arms, against]))
     if len(budgets) > 1:
         arms = [with_budget(arm, budget) for arm in arms for budget in sorted(set(budgets))]

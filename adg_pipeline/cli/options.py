@@ -27,7 +27,7 @@ def read_settings(overrides: Sequence[str]) -> "Settings":
     return load_settings(overrides=overrides)
 
 
-def require_known(arms: Sequence[str], stored: Collection[str] = ()) -> None:
+def require_known(arms: Sequence[str], stored: Collection[str] = (), option: str = "--arm") -> None:
     """Refuse names that no arm has. stored: arms that may be gone from adg.yaml and still be looked at."""
     from adg_pipeline.algorithms.arms import arms as known_arms
     from adg_pipeline.settings.loading import load_file
@@ -37,5 +37,5 @@ def require_known(arms: Sequence[str], stored: Collection[str] = ()) -> None:
         raise click.BadParameter(
             f"there is no arm {', '.join(unknown)}; known are {', '.join(known)}. Others are named under `arms:` in "
             "adg.yaml (`adg arms` tells what each does)",
-            param_hint="--arm",
+            param_hint=option,
         )
