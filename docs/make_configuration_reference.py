@@ -20,7 +20,7 @@ ENGINE_RECIPE = {"generations.vllm.batch_invariant", "generations.endpoint.model
 
 INTRODUCTION = """# Configuration
 
-<!-- Made by `python docs/make_configuration_reference.py`: change adg_pipeline/settings/sections.py, not this page. -->
+<!-- Made by `python docs/make_configuration_reference.py`: change adg_pipeline/settings/sections/, not this page. -->
 
 Settings are read from `adg.yaml` in the working directory, or from the file that `$ADG_CONFIG` names. Every setting has a
 default, so the file may hold only what you change, or be missing. Any of them can be given as a flag, and

@@ -1,0 +1,73 @@
+"""Selecting the subset."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from adg_pipeline.settings.sections.base import Section
+
+
+class SelectionConfig(Section):
+    """Which examples make the subset."""
+
+    RECIPE = (
+        "budget", "weight", "rank", "quota", "seed",
+        "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
+    )  # fmt: skip
+    RECIPE_IF_SET = ("selector", "bins", "length_control", "reach", "first_answers", "queries")
+
+    budget: int = Field(
+        default=10_000,
+        ge=1,
+        description="Examples to select. One that is set may not exceed the pool; the default may.",
+    )
+    selector: str = Field(default="adg", description="How examples are chosen; `adg arms` names each arm's.")
+    weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
+    rank: Literal["top", "middle", "bottom"] = Field(
+        default="top", description="Which part of each bin's ranking to take."
+    )
+    quota: Literal["largest_remainder", "released"] = Field(
+        default="largest_remainder",
+        description="largest_remainder meets the budget exactly; released floors as the paper's code.",
+    )
+    seed: int = Field(default=42, ge=0, lt=2**31, description="Seed of selectors that draw at random.")
+    bins: Literal["semantic", "random", "none"] = Field(
+        default="semantic",
+        description="Quotas by semantic bin, by random bins of the same sizes (a control), or one ranking of the pool.",
+    )
+    length_control: bool = Field(
+        default=False,
+        description="Rank by what of the score the length of the sampled answers doesn't explain (least squares).",
+    )
+    reach: float | None = Field(
+        default=None,
+        le=0,
+        description="Keep examples whose reference is about as likely to the backbone as its own answers: mean token "
+        "log-probability of the reference, less that of the answers, at least this. All if not set.",
+    )
+    first_answers: int | None = Field(
+        default=None, ge=2, le=64, description="Score the first so many of the K answers; all if not set."
+    )
+    queries: str | None = Field(
+        default=None,
+        description="dsir, rds_plus: a pool file (any format) of examples that the subset is meant to help with.",
+    )
+    max_empty_answers: int = Field(
+        default=0, ge=0, le=64, description="Examples with more empty answers than this are not selected."
+    )
+    min_distinct_answers: int = Field(
+        default=1, ge=1, le=64, description="Examples with fewer distinct answers than this are not selected."
+    )
+    min_output_chars: int = Field(default=1, ge=0, description="Shortest reference output, in characters.")
+    max_output_chars: int | None = Field(
+        default=None, ge=1, description="Longest reference output, in characters; none if not set."
+    )
+    stability_examples: int = Field(
+        default=100_000,
+        ge=0,
+        description="Examples of which a manifest's `stability` is worked out: of a larger pool so many are drawn. 0 leaves "
+        "it out, and with it the reading of all answers' cosines.",
+    )
+    history: int = Field(
+        default=10, ge=0, le=1000, description="Replaced subsets that are kept per arm (`adg subset list`)."
+    )
