@@ -3,16 +3,15 @@
 import json
 import random
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from adg_pipeline.assets.draws import subset_for
-from adg_pipeline.lineage.trials import evaluation_job, training_job
+from adg_pipeline.lineage.trials import evaluation_job, training_job, untuned_job
 from adg_pipeline.orchestration.runner import Runner, RunReport
+from adg_pipeline.resources.evaluator import EvaluationJob
 from adg_pipeline.resources.evaluator.summary import SAMPLES_SCHEMA, summarise
 from adg_pipeline.resources.trainer import TrainingManifest
-from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import read_training_manifest
 
 QUESTIONS = 12
@@ -45,13 +44,17 @@ class Rehearsal(Runner):
     def evaluate(self, report: RunReport, seed: int | None = None) -> None:
         assert seed is not None
         self.done.append(("evaluate", self.arm, seed))
-        write_results(self.store, self.arm, seed, self.settings.benchmark_results)
+        config = self.settings.benchmark_results
+        trained = read_training_manifest(self.store.checkpoint_dir(self.arm, seed)) or {}
+        write_results(evaluation_job(self.store, self.arm, seed, config, trained["job_fingerprint"]), self.arm, seed)
+
+    def evaluate_untuned(self, report: RunReport) -> None:
+        self.done.append(("evaluate", "untuned", 0))
+        write_results(untuned_job(self.store, self.settings), "untuned", 0)
 
 
-def write_results(store: Store, arm: str, seed: int, config: Any) -> None:
+def write_results(job: EvaluationJob, arm: str, seed: int) -> None:
     """Results in which `adg` is right more often than the others."""
-    trained = read_training_manifest(store.checkpoint_dir(arm, seed)) or {}
-    job = evaluation_job(store, arm, seed, config, trained["job_fingerprint"])
     draw = random.Random(f"{arm}-{seed}")
     rows = [
         (
@@ -69,7 +72,7 @@ def write_results(store: Store, arm: str, seed: int, config: Any) -> None:
     summarise(samples, job.suite, sizes).write_parquet(folder / "summary.parquet")
     record = {
         "recipe": job.recipe, "model": job.model.fingerprint, "suite": json.loads(job.suite.model_dump_json()),
-        "limit": config.limit, "device": "cpu", "max_length": 128, "seconds": 4.0, "provenance": job.provenance,
+        "limit": job.config.limit, "device": "cpu", "max_length": 128, "seconds": 4.0, "provenance": job.provenance,
         "finished_at": "2026-11-26",
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(record))

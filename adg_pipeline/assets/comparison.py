@@ -9,6 +9,7 @@ from adg_pipeline.assets.asked import asked, evaluation_asked
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.report.comparison import trials as read
+from adg_pipeline.report.comparison.content import UNTUNED
 from adg_pipeline.report.comparison.gather import gather
 from adg_pipeline.report.comparison.publish import publish
 from adg_pipeline.resources.evaluator.suite import load_suite
@@ -50,12 +51,19 @@ def build(settings: Settings) -> dg.AssetsDefinition:
         try:
             arms = config.arms or _with_results(store, list(seeds), suite.name, evaluation.limit)
             trials = read.read_trials(store, arms, seeds, suite.name, evaluation.limit)
-            marks = read.marks(trials)
+            found = read.read_untuned(store, trials, suite.name, evaluation.limit)
+            untuned = None if isinstance(found, str) else found
+            marks = read.marks(trials, untuned)
             about = {name: arm.about for name, arm in known_arms(settings.arms).items()}
             compared = read.compared_arms(store, trials, about)
             against = read.baselines(compared, config.baseline)
             figures = Figures([task.task for task in suite.tasks], suite.groups, suite.average)
             table = compare_arms(marks, figures, against, config.level)
+            of_untuned = table.clear()
+            if untuned is not None:
+                bases = [name for name, to in against.items() if to is None]
+                beside = {UNTUNED: bases[0] if len(bases) == 1 else None, **dict.fromkeys(bases)}
+                of_untuned = compare_arms(marks, figures, beside, config.level).filter(arm=UNTUNED)
         except (PipelineError, SettingsError, UnequalQuestions) as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         sample = trials[0]
@@ -64,7 +72,7 @@ def build(settings: Settings) -> dg.AssetsDefinition:
             table,
             marks,
             compared,
-            list(read.training_costs(trials)),
+            list(read.training_costs(trials, untuned)),
             suite=suite.name,
             limit=evaluation.limit,
             level=config.level,
@@ -72,6 +80,8 @@ def build(settings: Settings) -> dg.AssetsDefinition:
             backbone=sample.training["job"]["base_fingerprint"]["id"],
             beside=read.beside(trials),
             how=read.how(trials),
+            untuned=of_untuned,
+            untuned_missing=found if isinstance(found, str) else "",
         )
         directory = store.report_dir(suite.name, evaluation.limit)
         publish(comparison, directory, read.lineage(trials, config))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from adg_pipeline import report
 from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.assets.asked import generation_asked
-from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
+from adg_pipeline.assets.shards import OpenedOnce, ShardTask, Stopwatch, materialize_shards
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, answer_embeddings_recipe, instruction_embeddings_recipe
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
@@ -132,6 +132,7 @@ def _embed(
     Raises ShardFault once there are more of them than `max_failed_share` allows, or more that the embedder can't read
     than `max_unknown_share` does.
     """
+    watch = Stopwatch(embedder.hardware)
     progress = ProgressLog(context.log.info, f"{task.recipe.asset} {task.shard}", "instructions")
     not_finite: list[str] = []
     read = ShardReading(texts.height)
@@ -170,6 +171,7 @@ def _embed(
             "dimension": embedder.dimension,
             "examples": texts.height - len(not_finite),
             **read.facts(),
+            **watch.facts(),
             "not_finite": len(not_finite),
             "not_finite_ids": not_finite[:100],
         }

@@ -10,7 +10,7 @@ import pyarrow as pa
 from adg_pipeline import report
 from adg_pipeline.assets import references
 from adg_pipeline.assets.asked import asked_of, generation_asked
-from adg_pipeline.assets.shards import OpenedOnce, ShardTask, compute_alongside, materialize_shards
+from adg_pipeline.assets.shards import OpenedOnce, ShardTask, Stopwatch, compute_alongside, materialize_shards
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, generations_recipe
@@ -107,7 +107,7 @@ def _generate(
     task: ShardTask,
     elsewhere: PaidElsewhere,
 ) -> Provenance:
-    shard = task.shard
+    shard, watch = task.shard, Stopwatch(generator.hardware)
     paid = store.read_table("generations", shard) if shard in store.shards("generations") else None
     with AnswerJournal(store.journal_path(shard)) as journal:
         try:
@@ -127,7 +127,7 @@ def _generate(
                 f"generations {shard}: {counts.misread:,} instructions spell a control token, which was read as one: the "
                 "chat template changes such a text, or the server takes no token ids"
             )
-        facts = {**counts.facts(), "reproducibility": generator.reproducibility}
+        facts = {**counts.facts(), **watch.facts(), "reproducibility": generator.reproducibility}
         provenance = make_provenance(
             task.recipe, shard, task.inputs, table.num_rows, content=_content(table), facts=facts
         )  # fmt: skip

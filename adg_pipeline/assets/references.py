@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from adg_pipeline import report
 from adg_pipeline.assets.asked import asked, generation_asked
-from adg_pipeline.assets.shards import OpenedOnce, ShardTask, materialize_shards
+from adg_pipeline.assets.shards import OpenedOnce, ShardTask, Stopwatch, materialize_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, reference_losses_recipe
 from adg_pipeline.models.devices import pick_device
 from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
@@ -92,6 +92,7 @@ class Scoring:
         generator = self._opened()
         if self._config.ranker is not None and self._ranker is None:
             self._ranker = Ranker(self._config.ranker, pick_device(self._device))
+        watch = Stopwatch(generator.hardware)
         table, facts = score_references(
             store.read_table("raw_pool", shard),
             store.read_table("generations", shard),
@@ -101,7 +102,7 @@ class Scoring:
             known=self._known(task),
             ranker=self._ranker,
         )
-        provenance = make_provenance(task.recipe, shard, task.inputs, table.num_rows, facts=facts)
+        provenance = make_provenance(task.recipe, shard, task.inputs, table.num_rows, facts={**facts, **watch.facts()})
         store.write_table(table, provenance)
         return provenance
 

@@ -9,9 +9,10 @@ import polars as pl
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.divergence import answer_divergence
-from adg_pipeline.assets.shards import ShardTask, materialize_shards
+from adg_pipeline.assets.shards import ShardTask, Stopwatch, materialize_shards
 from adg_pipeline.errors import ShardFault, StoreError
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, divergence_scores_recipe
+from adg_pipeline.models.devices import cpu
 from adg_pipeline.orchestration.compute import SHARD_RETRIES
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.settings.launchpad import launchpad_schema, stage_config
@@ -57,6 +58,7 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
             return ShardTask(shard, recipe, {"answer_embeddings": answers.content})
 
         def compute(task: ShardTask) -> Provenance:
+            watch = Stopwatch(cpu())
             scored = _scored(store, task.shard, config)
             table = _texts(store, task.shard).join(scored, on="example_id", how="left", maintain_order="left")
             table = table.with_columns(
@@ -66,6 +68,7 @@ def build(defaults: ScoreConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefini
             )
             facts = _facts(table)
             _check(facts, table, config.max_indistinct_share)
+            facts = {**facts, **watch.facts()}
             provenance = make_provenance(task.recipe, task.shard, task.inputs, table.height, facts=facts)
             store.write_table(table.drop("differ").to_arrow(), provenance)
             return provenance

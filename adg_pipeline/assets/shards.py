@@ -8,6 +8,7 @@ deleted. Other faults (an engine that doesn't start, a full disk) stop the loop:
 may pass by themselves are tried again.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +39,16 @@ class ShardTask:
     @property
     def fingerprint(self) -> str:
         return self.recipe.fingerprint(self.inputs)
+
+
+class Stopwatch:
+    """What a shard took, for the facts that stand with its table: they decide nothing. Started once the model is open."""
+
+    def __init__(self, hardware: str) -> None:
+        self._hardware, self._started = hardware, time.monotonic()
+
+    def facts(self) -> dict[str, Any]:
+        return {"seconds": round(time.monotonic() - self._started, 3), "hardware": self._hardware}
 
 
 def materialize_shards(

@@ -97,18 +97,15 @@ def evaluate(
 
 
 def _of_model(store: "Store", model: str, revision: str | None, given: Mapping[str, str]) -> Path:
-    from adg_pipeline.host.gpu_leases import GpuLeases
     from adg_pipeline.lineage.in_force import settings_in_force
-    from adg_pipeline.resources.evaluator import evaluate as run_evaluation
+    from adg_pipeline.orchestration.evaluating import evaluate_here
     from adg_pipeline.resources.evaluator import find_model, plan_evaluation, require_evaluable
 
     config = settings_in_force(store, flags=given).settings.benchmark_results
     suite = require_evaluable(config, store.benchmark_data)
     found = find_model(model, revision)
     output = store.model_results_dir(found.label, suite.name, config.limit)
-    job = plan_evaluation(found, output, store.benchmark_data, config)
-    with GpuLeases().acquire(0 if config.device == "cpu" else config.gpus, progress=say) as devices:
-        return run_evaluation(job, say, devices or None)
+    return evaluate_here(plan_evaluation(found, output, store.benchmark_data, config), say)
 
 
 def _of_arms(store: "Store", arms: Sequence[str], seeds: Sequence[int], given: Mapping[str, str]) -> "RunReport":

@@ -8,10 +8,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-_QUERY = "index,uuid,memory.used,memory.total"
+_QUERY = "index,uuid,memory.used,memory.total,name"
 _DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
 
 
@@ -24,12 +24,14 @@ class Gpu:
         uuid: A name that stays the same in every container and process; the id where the driver gives none.
         used_mib: Memory that programs fill now, or None if unknown.
         total_mib: Memory it has, or None if unknown.
+        name: Its kind, such as ``NVIDIA L4``; "GPU" where nobody says.
     """
 
     id: str
     uuid: str
     used_mib: int | None = None
     total_mib: int | None = None
+    name: str = "GPU"
 
     @property
     def used_share(self) -> float:
@@ -61,7 +63,7 @@ def named_gpus(found: list[Gpu], names: list[str]) -> list[Gpu]:
         match = next((gpu for gpu in found if name and (gpu.id == name or gpu.uuid.startswith(name))), None)
         if match is None:
             break
-        named.append(Gpu(name, match.uuid, match.used_mib, match.total_mib))
+        named.append(replace(match, id=name))
     return named
 
 
@@ -90,14 +92,15 @@ def installed_gpus() -> list[Gpu]:
 
 
 def parse_query(table: str) -> list[Gpu]:
-    """Read the lines of ``nvidia-smi --query-gpu=index,uuid,memory.used,memory.total`` (MiB, no units)."""
+    """Read the lines of ``nvidia-smi --query-gpu=index,uuid,memory.used,memory.total,name`` (MiB, no units)."""
     gpus = []
     for line in table.splitlines():
         if not line.strip():
             continue
-        index, uuid, used, total = (field.strip() for field in line.split(","))
+        index, uuid, used, total, name = (field.strip() for field in line.split(",", 4))
         # Memory is "[N/A]" on boards that share it with the CPU, and on GPUs cut into MIG instances.
-        gpus.append(Gpu(index, uuid, *(int(field) if field.isdigit() else None for field in (used, total))))
+        used_mib, total_mib = (int(field) if field.isdigit() else None for field in (used, total))
+        gpus.append(Gpu(index, uuid, used_mib, total_mib, name))
     return gpus
 
 
@@ -105,5 +108,6 @@ def _gpus_of_driver_folder() -> list[Gpu]:
     gpus = []
     for index, folder in enumerate(sorted(_DRIVER_FOLDER.glob("*"))):  # named by PCI bus id
         facts = dict(line.split(":", 1) for line in (folder / "information").read_text().splitlines() if ":" in line)
-        gpus.append(Gpu(str(index), facts.get("GPU UUID", str(index)).strip()))
+        uuid, name = (facts.get(key, other).strip() for key, other in (("GPU UUID", str(index)), ("Model", "GPU")))
+        gpus.append(Gpu(str(index), uuid, name=name))
     return gpus

@@ -105,6 +105,15 @@ def evaluation_job(store: Store, arm: str, seed: int, config: EvaluationConfig, 
     )
 
 
+def untuned_job(store: Store, settings: Settings) -> EvaluationJob:
+    """The evaluation of the backbone as it is before any tuning: what every reader wants the arms set against."""
+    config, sampled = settings.benchmark_results, settings.generations
+    suite = require_evaluable(config, store.benchmark_data)
+    found = find_model(sampled.backbone, sampled.revision)
+    output = store.model_results_dir(found.label, suite.name, config.limit)
+    return plan_evaluation(found, output, store.benchmark_data, config)
+
+
 def is_selected(store: Store, arm: str, settings: Settings) -> bool:
     """Whether the arm's subset at hand is what its settings select from what is stored now."""
     at_hand = store.selection_manifest(arm)

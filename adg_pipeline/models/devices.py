@@ -1,5 +1,8 @@
 """What a model runs on, and in which type."""
 
+import os
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 # Environment without a GPU: vLLM must run in this process, its cache must be told a size (GiB), and its threads must not be
@@ -23,6 +26,26 @@ def pick_device(device: str = "auto") -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def hardware(device: str) -> str:
+    """What a torch device is, for the record of what a stage took on it: ``NVIDIA L4``, or ``CPU, 2 cores``."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return cpu() if device == "cpu" else device
+
+
+def cpu() -> str:
+    """The cores that this process may use."""
+    cores = len(os.sched_getaffinity(0))
+    return f"CPU, {cores} core{'' if cores == 1 else 's'}"
+
+
+def several(names: Iterable[str]) -> str:
+    """Devices by their kind: ``4 × NVIDIA L4``."""
+    return " and ".join(name if count == 1 else f"{count} × {name}" for name, count in Counter(names).items())
 
 
 def choose_dtype(dtype: str, device: str, parameters: int) -> Any:

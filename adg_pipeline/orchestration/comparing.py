@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import mean
 
 from adg_pipeline.lineage.in_force import InForce
-from adg_pipeline.lineage.trials import is_evaluated, is_selected, is_trained
+from adg_pipeline.lineage.trials import is_evaluated, is_selected, is_trained, untuned_job
 from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline.progress import duration
+from adg_pipeline.resources.evaluator.launch import is_published
 from adg_pipeline.resources.evaluator.suite import load_suite
 from adg_pipeline.settings.loading import Settings
 from adg_pipeline.store import Store
@@ -25,6 +26,7 @@ class Todo:
     """What a comparison has yet to do.
 
     shards: to compute, with the answers that are to be sampled for them at most. subsets, trainings, evaluations: by name.
+    untuned: whether the backbone itself is to be evaluated.
     train_seconds, train_tokens, evaluate_seconds: of one, as those took that are stored; None where there is none yet.
     """
 
@@ -33,6 +35,7 @@ class Todo:
     subsets: Sequence[str]
     trainings: Sequence[tuple[str, int]]
     evaluations: Sequence[tuple[str, int]]
+    untuned: bool
     trials: int
     train_seconds: float | None
     train_tokens: float | None
@@ -41,7 +44,8 @@ class Todo:
     @property
     def seconds(self) -> float | None:
         """Of trainings and evaluations, as far as known."""
-        parts = [(len(self.trainings), self.train_seconds), (len(self.evaluations), self.evaluate_seconds)]
+        evaluations = len(self.evaluations) + self.untuned
+        parts = [(len(self.trainings), self.train_seconds), (evaluations, self.evaluate_seconds)]
         return sum(number * (of or 0) for number, of in parts) if any(of for _, of in parts) else None
 
     def in_words(self) -> list[str]:
@@ -59,6 +63,8 @@ class Todo:
         ):
             each = f", {duration(seconds)}{more} each as measured before" if seconds else ", how long isn't known yet"
             lines.append(f"{len(todo)} of {self.trials} {what} to do{each if todo else ''}")
+        if self.untuned:
+            lines.append("the untuned backbone to evaluate, beside them")
         if self.seconds:
             lines.append(f"about {duration(self.seconds)} of trainings and evaluations in all")
         return lines
@@ -87,6 +93,7 @@ def to_do(store: Store, asked: Mapping[str, InForce], seeds: Sequence[int], runn
         subsets,
         trainings,
         evaluations,
+        not is_published(untuned_job(store, settings)),
         len(trials),
         trained,
         tokens,
@@ -108,6 +115,9 @@ def compare(
     first.bring_shards_up_to_date(report)
     for runner in runners.values() if not report.failed else ():
         runner.select(report)
+    if not report.failed and not is_published(untuned_job(store, first.settings)):
+        say("evaluating the untuned backbone")
+        first.evaluate_untuned(report)
     trials = [(seed, arm) for seed in seeds for arm in runners]
     for number, (seed, arm) in enumerate(trials, start=1):
         if report.failed:

@@ -7,12 +7,14 @@ from typing import Any
 
 import dagster as dg
 
-from adg_pipeline.errors import SettingsError
+from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.signals import signal_that_came
 from adg_pipeline.lineage.in_force import InForce, reads_references
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
+from adg_pipeline.lineage.trials import untuned_job
+from adg_pipeline.orchestration.evaluating import evaluate_here
 from adg_pipeline.orchestration.partitions import arms, contiguous_ranges, pool_shards, register, seeds
 from adg_pipeline.orchestration.preflight import pool_to_run
 from adg_pipeline.orchestration.runs import (
@@ -219,6 +221,14 @@ class Runner:
             suite = load_suite(config.suite).only(config.tasks).name
             folder = self.store.results_dir(self.arm, self._seed(seed), suite, config.limit)
             report.results[self._name(seed)] = str(folder)
+
+    def evaluate_untuned(self, report: RunReport) -> None:
+        """Ask the backbone itself the benchmarks. It is no arm's, so it is evaluated here and not in a run of the graph."""
+        job = untuned_job(self.store, self.settings)
+        try:
+            evaluate_here(job, self._say)
+        except PipelineError as error:
+            report.failed.append(f"evaluation of the untuned backbone: {error}")
 
     def compare(self, report: RunReport) -> None:
         """Make the report that compares the arms of `comparison_report`, on what is stored."""

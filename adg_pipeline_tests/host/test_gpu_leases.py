@@ -226,8 +226,11 @@ def test_the_resource_hands_out_leases_and_tells_the_log(tmp_path: Path) -> None
 
 
 def test_the_drivers_table_is_read_also_where_it_knows_no_memory() -> None:
-    table = "0, GPU-aaaa, 512, 81559\n1, GPU-bbbb, [N/A], [N/A]\n"
-    assert parse_query(table) == [Gpu("0", "GPU-aaaa", 512, 81559), Gpu("1", "GPU-bbbb", None, None)]
+    table = "0, GPU-aaaa, 512, 81559, NVIDIA L4\n1, GPU-bbbb, [N/A], [N/A], NVIDIA H100 80GB HBM3 MIG 1g.10gb\n"
+    assert parse_query(table) == [
+        Gpu("0", "GPU-aaaa", 512, 81559, "NVIDIA L4"),
+        Gpu("1", "GPU-bbbb", None, None, "NVIDIA H100 80GB HBM3 MIG 1g.10gb"),
+    ]
     assert parse_query(table)[1].used_share == 0
 
 
@@ -242,7 +245,7 @@ def test_devices_are_named_as_cuda_names_them(visible: str, expected: list[str])
 
 def test_visible_devices_that_are_already_narrowed_stay_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text('#!/bin/sh\nprintf "0, GPU-aaaa, 1, 10\\n1, GPU-bbbb, 1, 10\\n"\n')
+    program.write_text('#!/bin/sh\nprintf "0, GPU-aaaa, 1, 10, L4\\n1, GPU-bbbb, 1, 10, L4\\n"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert [gpu.id for gpu in installed_gpus()] == ["0", "1"]

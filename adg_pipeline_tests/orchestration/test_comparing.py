@@ -44,17 +44,23 @@ def test_what_is_current_is_not_done_again_and_what_differs_is_refused_by_name(
     done, report, plan = rehearse(ready)
     assert report.failed == []
     # Seed by seed, so that one that is stopped has compared all arms on those before.
-    assert done == [(what, arm, seed) for seed in SEEDS for arm in ARMS for what in ("train", "evaluate")]
+    trials = [(what, arm, seed) for seed in SEEDS for arm in ARMS for what in ("train", "evaluate")]
+    assert done == [("evaluate", "untuned", 0), *trials]
     assert plan == [
         "1 subsets to select: random",
         "4 of 4 trainings to do, how long isn't known yet",
         "4 of 4 evaluations to do, how long isn't known yet",
+        "the untuned backbone to evaluate, beside them",
     ]
     folder = Path(report.comparison)
     figures = pl.read_parquet(folder / "figures.parquet")
     average = figures.filter(figure="Avg.", arm="adg").row(0, named=True)
     assert (average["baseline"], average["seeds"]) == ("random", 2)
     assert average["difference"] > 0.3
+    untuned = figures.filter(figure="Avg.", arm="untuned backbone").row(0, named=True)
+    assert (untuned["baseline"], untuned["seeds"], untuned["p"]) == ("random", 1, untuned["p_holm"])
+    # It is no comparison of arms, so the arm's own p is as if it weren't there.
+    assert average["p_holm"] == average["p"]
     manifest = json.loads((folder / "manifest.json").read_text())
     of = {name: trial["subset"] for name, trial in manifest["trials"].items()}
     assert of["adg, seed 42"] == of["adg, seed 43"]
@@ -62,6 +68,11 @@ def test_what_is_current_is_not_done_again_and_what_differs_is_refused_by_name(
     html = (folder / "index.html").read_text()
     assert "drawn anew for each" in html
     assert of["random, seed 43"] in html
+    assert "Before any tuning the backbone gets" in html
+    for stage in ("Sampling answers", "Embedding answers", "Embedding instructions", "Scoring divergence"):
+        row = next(row for row in html.split("<tr>") if f">{stage}<" in row)
+        assert "not recorded" not in row
+        assert "CPU" in row
 
     # Stopped after three of four: one evaluation is left.
     shutil.rmtree(ready.store.results_dir("random", 43, "embedded"))

@@ -14,7 +14,7 @@ from adg_pipeline.algorithms.comparison import FIGURES_SCHEMA
 from adg_pipeline.report.comparison import Comparison, markdown_table, page, publish
 from adg_pipeline.report.comparison.choice import composition, funnel, overlap
 from adg_pipeline.report.comparison.content import Arm, Corner, Cost, Example
-from adg_pipeline.report.comparison.standing import curve, forest, verdicts
+from adg_pipeline.report.comparison.standing import curve, forest, scores, verdicts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '<script>alert("x")</script> & <img src="https://example.com/x.png"> ' + "long" * 60
@@ -69,7 +69,14 @@ def comparison() -> Comparison:
         made_at="2026-11-26 12:00 UTC",
         beside=pl.DataFrame({"figure": ["sums, flexible"], "arm": ["random"], "mean": [0.5]}),
         how={"backend": HOSTILE},
+        topics={0: [HOSTILE, "apple"], 1: []},
     )
+
+
+def with_untuned() -> Comparison:
+    """The same, and the backbone as it was before."""
+    row = ("average", "Avg.", "untuned backbone", "random", 1, 40, 0.2, 0.1, 0.3, -0.2, -0.3, -0.1, 0.004, 0.004)
+    return replace(comparison(), untuned=pl.DataFrame([row], schema=FIGURES_SCHEMA, orient="row"))
 
 
 def test_verdicts_say_who_is_better_worse_or_neither() -> None:
@@ -86,6 +93,27 @@ def test_the_plot_of_differences_keeps_their_order_and_the_zero_between_them() -
     places = {row["arm"]: row["at"] for row in drawn["figures"][0]["rows"]}
     assert places["worse"] < drawn["zero"] < places["grounded"] < places["grounded-40"]
     assert all(0 <= tick["at"] <= 100 for tick in drawn["ticks"])
+
+
+def test_the_untuned_backbone_stands_beside_the_arms_and_is_none_of_them() -> None:
+    both = with_untuned()
+    assert [row["arm"] for row in verdicts(both)] == [row["arm"] for row in verdicts(comparison())]
+    assert scores(both)["rows"][-1]["arm"] == "untuned backbone"
+    assert [row["arm"] for row in forest(both)["figures"][0]["rows"]][-1] == "untuned backbone"
+    drawn = curve(both)
+    assert drawn is not None
+    assert drawn["untuned"]["mean"] == "20.0"
+    assert max(point["y"] for line in drawn["lines"] for point in line["points"]) < drawn["untuned"]["at"] <= 100
+    assert "| Avg. | untuned backbone | 20.0 | 10.0–30.0 | −20.0 |" in markdown_table(both)
+    assert "Before any tuning the backbone gets" in page(both)
+    absent = replace(comparison(), untuned_missing="it was evaluated on another GPU")
+    assert "isn&#39;t known: it was evaluated on another GPU" in page(absent).replace("isn't", "isn&#39;t")
+
+
+def test_bins_are_named_by_their_words() -> None:
+    names = [row["name"] for row in composition(comparison())[-1]["rows"]]
+    assert any(name.startswith("0: ") and name.endswith("…") for name in names)
+    assert "1" in names
 
 
 def test_only_arms_of_several_budgets_make_a_curve() -> None:
@@ -164,7 +192,7 @@ def browser() -> Iterator[Browser]:
 def test_it_fits_a_desk_and_a_phone_and_reads_without_colour_or_pictures(
     browser: Browser, tmp_path: Path, width: int
 ) -> None:
-    publish(comparison(), tmp_path / "report", {})
+    publish(with_untuned(), tmp_path / "report", {})
     view = browser.new_page(viewport={"width": width, "height": 900})
     asked: list[str] = []
     view.on("request", lambda request: asked.append(request.url))

@@ -11,19 +11,29 @@ from adg_pipeline.report.comparison.content import Arm, Comparison
 from adg_pipeline.report.comparison.words import percent, shortened
 
 Row = dict[str, Any]
-SOURCES, BINS, POINTS, CHOSEN_POINTS = 12, 6, 700, 300
+SOURCES, BINS, POINTS, CHOSEN_POINTS = 12, 10, 700, 300
 LENGTHS = 5
 NAME = 60  # characters of a source that are shown
 
 
 def composition(comparison: Comparison) -> list[Row]:
     """Tables of shares by source, length and bin, the pool's first."""
-    pool = comparison.pool.with_columns(_lengths(comparison.pool), pl.col("bin").cast(pl.String))
+    pool = comparison.pool.with_columns(_lengths(comparison.pool), _topics(comparison))
     return [
         {"by": "Source", "rows": _shares(comparison, pool, "source", SOURCES)},
         {"by": "Length of the reference, in characters", "rows": _shares(comparison, pool, "length", None)},
-        {"by": "Semantic bin", "rows": _shares(comparison, pool.drop_nulls("bin"), "bin", BINS)},
+        {"by": "Topic: a semantic bin and the words that tell it", "rows": _shares(comparison, pool, "bin", BINS)},
     ]
+
+
+def _topics(comparison: Comparison) -> pl.Series:
+    """Bins as people read them: ``12: recipe, apple, cake``."""
+    named = {
+        number: f"{number}: {', '.join(words)}" if (words := comparison.topics.get(number)) else str(number)
+        for number in comparison.pool["bin"].unique()
+        if number is not None
+    }
+    return comparison.pool["bin"].replace_strict(named, default=None, return_dtype=pl.String)
 
 
 def _lengths(pool: pl.DataFrame) -> pl.Series:

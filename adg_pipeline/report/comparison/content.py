@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from adg_pipeline.algorithms.comparison import FIGURES_SCHEMA
+
+# No arm can have a name with a space.
+UNTUNED = "untuned backbone"
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -66,12 +71,13 @@ class Corner:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took: in words of how much, seconds and tokens; None where nothing was recorded."""
+    """What a stage took: in words of how much, seconds and tokens, and on what; None where nothing was recorded."""
 
     stage: str
     what: str
     seconds: float | None = None
     tokens: int | None = None
+    hardware: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +89,15 @@ class Comparison:
         baseline: What the others are compared with: of several budgets, its arm of the same one.
         backbone: Name of the model that was tuned.
         figures: A row per figure and arm, with `adg_pipeline.algorithms.comparison.FIGURES_SCHEMA`.
+        untuned: The same of the backbone as it was before any tuning, as the arm `UNTUNED`; empty where it wasn't evaluated.
+            Its p is not adjusted, and the others' are not adjusted for it: it is no arm, but what tuning starts from.
+        untuned_missing: Why `untuned` is empty.
         beside: Figures that don't count in means (figure, arm, mean), such as another reading of the same answers.
         marks: arm, seed, task, subtask, doc_id, value: what `figures` was made from.
         pool: example_id, source, bin, output_chars, dispersion, anisotropy of every example, once each.
         records, rejected: Read from the pool's files, and turned away, by reason.
         how: How results were got, in words, by name.
+        topics: Of each semantic bin the words that tell it from the pool, the most telling first.
     """
 
     suite: str
@@ -108,6 +118,16 @@ class Comparison:
         default_factory=lambda: pl.DataFrame(schema={"figure": pl.String, "arm": pl.String, "mean": pl.Float64})
     )
     how: Mapping[str, str] = field(default_factory=dict)
+    topics: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    untuned: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FIGURES_SCHEMA))
+    untuned_missing: str = ""
+
+    @property
+    def all_figures(self) -> pl.DataFrame:
+        """Those of arms and of the untuned backbone, figure by figure, the backbone's last."""
+        order = {name: place for place, name in enumerate(self.figures["figure"].unique(maintain_order=True))}
+        place = pl.col("figure").replace_strict(order, default=len(order))
+        return pl.concat([self.figures, self.untuned]).sort(place, maintain_order=True)
 
     @property
     def differing(self) -> pl.DataFrame:
@@ -116,4 +136,4 @@ class Comparison:
 
     @property
     def seeds(self) -> Sequence[int]:
-        return sorted(set(self.marks["seed"]))
+        return sorted(set(self.marks["seed"].drop_nulls()))

@@ -7,10 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from adg_pipeline.algorithms.topics import telling_words
 from adg_pipeline.report.comparison.content import Arm, Comparison, Corner, Cost, Example
 from adg_pipeline.store import Store
 
 CORNER_EXAMPLES = 2
+TOPIC_SAMPLE = 50  # instructions of a bin
 
 
 def gather(
@@ -38,6 +40,7 @@ def gather(
         rejected=rejected,
         corners=list(corners(store, pool, arms)),
         costs=[*_shard_costs(store, shards), *costs],
+        topics=_topics(store, shards, pool),
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **facts,
     )
@@ -49,6 +52,17 @@ def _pool(store: Store, shards: Sequence[str]) -> pl.DataFrame:
     scored = pl.concat([_table(store, "divergence_scores", shard, columns) for shard in shards])
     binned = scored.join(store.bins.assignments(), on=["shard", "example_id"], how="left")
     return binned.sort("example_id", "shard").unique("example_id", keep="first", maintain_order=True)
+
+
+def _topics(store: Store, shards: Sequence[str], pool: pl.DataFrame) -> dict[int, list[str]]:
+    """Of each bin the words that tell it, from a sample of its instructions: the first so many by a hash of their ids."""
+    drawn = pool.drop_nulls("bin").sort(pl.col("example_id").hash(seed=0), "example_id")
+    sample = drawn.select("example_id", "bin").group_by("bin").head(TOPIC_SAMPLE)
+    asked = store.scan("raw_pool", shards).select("example_id", "instruction").unique("example_id")
+    texts = sample.lazy().join(asked, on="example_id").sort("example_id").collect()
+    # Drawn from bins alike: a large one must not make its own words usual.
+    by_bin = {int(number): rows["instruction"].to_list() for (number,), rows in texts.group_by("bin")}
+    return telling_words(by_bin, texts["instruction"])
 
 
 def _read(store: Store, shards: Sequence[str]) -> tuple[int, dict[str, int]]:
@@ -110,31 +124,32 @@ def _example(store: Store, row: Mapping[str, Any], chosen: Mapping[str, set[str]
 
 
 def _shard_costs(store: Store, shards: Sequence[str]) -> Iterator[Cost]:
-    """What the stages before the selection took, as far as their provenance tells."""
-    sampled = [store.required_provenance("generations", shard).facts for shard in shards]
-    answers = sum(facts["asked"] + facts["reused"] for facts in sampled)
-    yield Cost(
-        "Sampling answers",
-        f"{answers:,} answers to {sum(facts['examples'] for facts in sampled):,} examples",
-        _seconds(sampled),
-        sum(facts["output_tokens"] for facts in sampled),
-    )
+    """What the stages before the selection took, as far as their provenance tells: without the loading of models."""
     for asset, stage in (
+        ("generations", "Sampling answers"),
         ("answer_embeddings", "Embedding answers"),
         ("instruction_embeddings", "Embedding instructions"),
         ("divergence_scores", "Scoring divergence"),
         ("reference_losses", "Scoring references"),
     ):
         stored = [one for shard in shards if (one := store.provenance(asset, shard)) is not None]
-        if stored:
-            rows = sum(one.rows for one in stored)
-            yield Cost(stage, f"{rows:,} rows", _seconds([one.facts for one in stored]))
-
-
-def _seconds(facts: Sequence[Mapping[str, Any]]) -> float | None:
-    """In all; None where a shard is of before seconds were recorded."""
-    known = [of["seconds"] for of in facts if "seconds" in of]
-    return sum(known) if len(known) == len(facts) else None
+        if not stored:
+            continue
+        what, tokens = f"{sum(one.rows for one in stored):,} rows", None
+        if asset == "generations":
+            answers = sum(one.facts["asked"] + one.facts["reused"] for one in stored)
+            what = f"{answers:,} answers to {sum(one.facts['examples'] for one in stored):,} examples"
+            tokens = sum(one.facts["output_tokens"] for one in stored)
+        timed = [one.facts for one in stored if "seconds" in one.facts]
+        if 0 < len(timed) < len(stored):
+            what += f"; time of {len(timed)} of {len(stored)} shards, the others were made before it was recorded"
+        yield Cost(
+            stage,
+            what,
+            sum(facts["seconds"] for facts in timed) if timed else None,
+            tokens,
+            " or ".join(sorted({facts["hardware"] for facts in timed})) or None,
+        )
 
 
 def _table(store: Store, asset: str, shard: str, columns: Sequence[str]) -> pl.DataFrame:

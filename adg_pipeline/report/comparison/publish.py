@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.report.comparison import choice, published, standing, words
-from adg_pipeline.report.comparison.content import Comparison
+from adg_pipeline.report.comparison.content import UNTUNED, Comparison
 from adg_pipeline.store.selections import write_frame, write_manifest
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def publish(comparison: Comparison, directory: Path, manifest: Mapping[str, Any]
     def fill(folder: Path) -> None:
         (folder / PAGE).write_text(page(comparison), encoding="utf-8")
         (folder / TABLE).write_text(markdown_table(comparison), encoding="utf-8")
-        write_frame(comparison.figures, folder / FIGURES)
+        write_frame(comparison.all_figures, folder / FIGURES)
         write_frame(comparison.marks, folder / MARKS)
         write_manifest(folder, dict(manifest))
 
@@ -37,6 +37,7 @@ def page(comparison: Comparison) -> str:
         title=f"{', '.join(arm.name for arm in comparison.arms)} on {comparison.suite}",
         headline=standing.headline(comparison),
         verdicts=standing.verdicts(comparison),
+        untuned=standing.untuned(comparison),
         forest=standing.forest(comparison),
         scores=standing.scores(comparison),
         curve=standing.curve(comparison),
@@ -63,10 +64,10 @@ def markdown_table(comparison: Comparison) -> str:
         f"| | arm | mean | interval | less {comparison.baseline} | interval | p | |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in comparison.figures.iter_rows(named=True):
+    for row in comparison.all_figures.iter_rows(named=True):
         cells = [row["figure"], row["arm"], words.percent(row["mean"]), words.between(row["low"], row["high"])]
         if row["baseline"] is None:
-            cells += ["", "", "", "baseline"]
+            cells += ["", "", "", "" if row["arm"] == UNTUNED else "baseline"]
         else:
             cells += [
                 words.points(row["difference"]),

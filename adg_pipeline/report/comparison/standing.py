@@ -39,9 +39,24 @@ def verdicts(comparison: Comparison) -> list[Row]:
     ]
 
 
+def untuned(comparison: Comparison) -> Row | None:
+    """The headline of the backbone before tuning; None where it isn't known."""
+    rows = comparison.untuned.filter(pl.col("figure") == headline(comparison)).rows(named=True)
+    if not rows:
+        return None
+    row = rows[0]
+    return {
+        "mean": percent(row["mean"]),
+        "interval": between(row["low"], row["high"]),
+        "baseline": row["baseline"],
+        "difference": points(row["difference"]),
+        "between": between(row["difference_low"], row["difference_high"], signed=True),
+    }
+
+
 def forest(comparison: Comparison) -> Row:
     """Differences to the baseline on one scale: figures with a row per arm; ticks; where zero lies. Places in per cent."""
-    of_arms = comparison.figures.filter(pl.col("baseline").is_not_null())
+    of_arms = comparison.all_figures.filter(pl.col("baseline").is_not_null())
     ends = [
         abs(end)
         for name in ("difference", "difference_low", "difference_high")
@@ -89,7 +104,7 @@ def scores(comparison: Comparison) -> Row:
             "interval": between(row["low"], row["high"]),
             "state": "baseline" if row["baseline"] is None else state(row["difference"], row["p_holm"]),
         }
-        for row in comparison.figures.iter_rows(named=True)
+        for row in comparison.all_figures.iter_rows(named=True)
     }
     beside = list(dict.fromkeys(comparison.beside["figure"]))
     cells |= {
@@ -101,11 +116,10 @@ def scores(comparison: Comparison) -> Row:
         + [{"kind": "beside", "figure": figure} for figure in beside],
         "rows": [
             {
-                "arm": arm,
-                "about": arm.about,
-                "cells": [cells.get((arm.name, figure)) for figure in [*(name for _, name in columns), *beside]],
+                "arm": name,
+                "cells": [cells.get((name, figure)) for figure in [*(name for _, name in columns), *beside]],
             }
-            for arm in comparison.arms
+            for name in [arm.name for arm in comparison.arms] + comparison.untuned["arm"].unique().to_list()
         ],
     }
 
@@ -120,6 +134,8 @@ def curve(comparison: Comparison) -> Row | None:
     found = {row["arm"]: row for row in comparison.figures.filter(figure=headline(comparison)).iter_rows(named=True)}
     budgets = sorted({arm.budget for arm in comparison.arms})
     bounds = [row[name] for row in found.values() for name in ("mean", "low", "high") if row[name] is not None]
+    before = comparison.untuned.filter(figure=headline(comparison))["mean"].to_list()
+    bounds += before
     step = _step(max(max(bounds) - min(bounds), 0.001))
     low, high = step * math.floor(min(bounds) / step), step * math.ceil(max(bounds) / step)
     widest = math.log(budgets[-1] / budgets[0])
@@ -150,6 +166,7 @@ def curve(comparison: Comparison) -> Row | None:
         "figure": headline(comparison),
         "lines": lines,
         "budgets": [{"at": across(budget), "label": f"{budget:,}"} for budget in budgets],
+        "untuned": {"at": up(before[0]), "mean": percent(before[0])} if before else None,
         "levels": [{"at": up(level), "label": f"{100 * level:g}"} for level in levels],
         "rows": list(_by_budget(families, found, budgets)),
     }

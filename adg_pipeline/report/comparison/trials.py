@@ -5,7 +5,7 @@ checkpoint of another subset than the arm's other seeds learnt from.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ import polars as pl
 
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.report.comparison.content import Arm, Cost
+from adg_pipeline.report.comparison.content import UNTUNED, Arm, Cost
 from adg_pipeline.resources.evaluator import find_model
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import read_training_manifest
 from adg_pipeline.store.history import StoredSubset
-from adg_pipeline.store.results import NotComparable, Results, read_results, require_comparable
+from adg_pipeline.store.results import NotComparable, Results, read_results, require_comparable, results_name
 from adg_pipeline.store.selections import content_id, read_manifest
 
 
@@ -76,6 +76,21 @@ def read_trials(store: Store, arms: Sequence[str], seeds: Sequence[int], suite: 
     return trials
 
 
+def read_untuned(store: Store, trials: Sequence[Trial], suite: str, limit: int | None) -> Results | str:
+    """Results of the backbone that was tuned, or why they can't stand beside those of the trials."""
+    tuned = trials[0].training["job"]["base_fingerprint"]
+    every = (store.root / "benchmarks" / "_models").glob(f"*/{results_name(suite, limit)}")
+    stored = [results for folder in every if (results := read_results(folder)) is not None]
+    found = [results for results in stored if results.manifest["model"]["content"] == tuned["content"]]
+    if not found:
+        return f"{tuned['id']} was not evaluated before tuning: `adg compare` or `adg evaluate` does it"
+    try:
+        require_comparable({trials[0].name: trials[0].results, UNTUNED: found[0]})
+    except NotComparable as error:
+        return f"{tuned['id']} was evaluated before tuning, but: {error}"
+    return found[0]
+
+
 def _content(checkpoint: Path) -> str | None:
     return find_model(str(checkpoint)).fingerprint["content"]
 
@@ -111,13 +126,18 @@ def _require_one_training(trials: Sequence[Trial]) -> None:
 _ONLY_SPEED = ("threads", "save_steps", "logging_steps", "gradient_checkpointing", "accelerate_config")
 
 
-def marks(trials: Sequence[Trial]) -> pl.DataFrame:
-    """arm, seed, task, subtask, doc_id, value of every headline answer. Raises NotComparable where prompts differ."""
-    frames = [
-        trial.results.headline_samples().with_columns(arm=pl.lit(trial.arm), seed=pl.lit(trial.seed))
-        for trial in trials
-    ]
-    whole = pl.concat(frames)
+def marks(trials: Sequence[Trial], untuned: Results | None = None) -> pl.DataFrame:
+    """arm, seed, task, subtask, doc_id, value of every headline answer; of the untuned backbone the seed is null.
+
+    Raises NotComparable where prompts differ.
+    """
+    evaluated: list[tuple[str, int | None, Results]] = [(trial.arm, trial.seed, trial.results) for trial in trials]
+    if untuned is not None:
+        evaluated.append((UNTUNED, None, untuned))
+    whole = pl.concat(
+        results.headline_samples().with_columns(arm=pl.lit(arm), seed=pl.lit(seed, dtype=pl.Int64))
+        for arm, seed, results in evaluated
+    )
     prompts = whole.group_by("task", "subtask", "doc_id").agg(pl.col("prompt_hash").n_unique())
     other = prompts.filter(pl.col("prompt_hash") > 1)
     if other.height:
@@ -171,15 +191,26 @@ def baselines(arms: Sequence[Arm], baseline: str) -> dict[str, str | None]:
     return {name: None if name in of_family.values() else to for name, to in against.items()}
 
 
-def training_costs(trials: Sequence[Trial]) -> Iterator[Cost]:
-    made = [trial.training for trial in trials]
+def training_costs(trials: Sequence[Trial], untuned: Results | None = None) -> Iterator[Cost]:
+    made, asked = [trial.training for trial in trials], [trial.results.manifest for trial in trials]
+    asked += [] if untuned is None else [untuned.manifest]
     yield Cost(
         "Training",
         f"{len(made)} trainings of {sum(one['steps'] for one in made) // len(made):,} steps",
         sum(one["seconds"] for one in made),
         sum(one["tokens"] for one in made),
+        _hardware(one.get("hardware") for one in made),
     )
-    yield Cost("Evaluation", f"{len(made)} evaluations", sum(trial.results.manifest["seconds"] for trial in trials))
+    yield Cost(
+        "Evaluation",
+        f"{len(asked)} evaluations",
+        sum(one["seconds"] for one in asked),
+        hardware=_hardware(one["device"] for one in asked),
+    )
+
+
+def _hardware(named: Iterable[str | None]) -> str | None:
+    return " or ".join(sorted({name for name in named if name})) or None
 
 
 def _config(selection: Mapping[str, Any]) -> SelectionConfig:

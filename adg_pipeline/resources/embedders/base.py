@@ -39,6 +39,9 @@ class Embedder(ABC):
 
     reading: Reading
 
+    #: What it runs on, for the record of what a shard took; known once it is open.
+    hardware: str = "not known"
+
     @property
     @abstractmethod
     def dimension(self) -> int:

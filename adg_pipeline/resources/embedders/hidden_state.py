@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
-from adg_pipeline.models.devices import pick_device
+from adg_pipeline.models.devices import hardware, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.models.tokenizers import load_tokenizer
 from adg_pipeline.progress import Progress
@@ -109,6 +109,7 @@ class HiddenStateEmbedder(Embedder):
         from transformers import AutoModelForCausalLM
 
         path, device = resolve_backbone(self._name, self._revision), pick_device(self._device)
+        self.hardware = hardware(device)
         self._tokenizer = _tokenizer_of_file(path, self._revision)
         if not self._tokenizer.is_fast:
             raise EmbedderError(f"{self._name} has no fast tokenizer, which tells where in the text its tokens lie")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
-from adg_pipeline.models.devices import pick_device
+from adg_pipeline.models.devices import hardware, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.progress import Progress
 from adg_pipeline.resources.embedders.base import (
@@ -83,6 +83,7 @@ class SentenceTransformerEmbedder(Embedder):
         from sentence_transformers import SentenceTransformer
 
         path, device = self._path(), pick_device(self._device)
+        self.hardware = hardware(device)
         dtype = ("float32" if device == "cpu" else "auto") if self._dtype == "auto" else self._dtype
         self._model = SentenceTransformer(
             path,

@@ -115,6 +115,9 @@ class Generator(ABC):
     #: What this engine promises about the same request asked again.
     reproducibility: str
 
+    #: What it runs on, for the record of what a shard took.
+    hardware: str = "not known"
+
     #: Tokens that prompt and answer may have together. None where unknown: then the engine refuses a prompt too long.
     context_length: int | None = None
 

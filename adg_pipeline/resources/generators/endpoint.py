@@ -46,6 +46,8 @@ class EndpointGenerator(Generator):
         "its batching, its hardware and its version count, and some servers ignore seeds."
     )
 
+    hardware = "a server's"
+
     def __init__(self, config: GenerationConfig) -> None:
         super().__init__(config)
         self.retry = RetryPolicy(config.endpoint.max_attempts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adg_pipeline.models.backbones import context_length, loading_revision, resolve_backbone
-from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, pick_device
+from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, hardware, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerRequest, Generator, Outcome, Passage, Scored, T
@@ -50,6 +50,7 @@ class TransformersGenerator(Generator):
             dtype="auto" if self.config.dtype == "auto" else getattr(torch, self.config.dtype),
         )
         device = pick_device(self.config.device)
+        self.hardware = hardware(device)
         self._model = model.to(device, choose_dtype(self.config.dtype, device, model.num_parameters())).eval()
         self.context_length = context_length(path, self.config.revision)
         if device == "cpu" and model.num_parameters() < SMALL_MODEL_PARAMETERS:

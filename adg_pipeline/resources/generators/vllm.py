@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from adg_pipeline.host.gpu_devices import visible_gpus
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
-from adg_pipeline.models.devices import VLLM_ON_CPU
+from adg_pipeline.models.devices import VLLM_ON_CPU, cpu, several
 from adg_pipeline.models.fingerprints import model_fingerprint
 from adg_pipeline.resources.generators.base import (
     Answer,
@@ -48,6 +49,9 @@ class VllmGenerator(Generator):
 
         options = self.config.vllm
         on_cpu = device == "cpu"
+        # The driver is asked: CUDA, started here, would keep vLLM's own process from starting.
+        gpus = [] if on_cpu else visible_gpus()[: options.tensor_parallel]
+        self.hardware = several(gpu.name for gpu in gpus) or cpu()
         # vLLM's own auto turns float32 weights into half precision, which a CPU gains nothing from.
         dtype = "float32" if on_cpu and self.config.dtype == "auto" else self.config.dtype
         self._llm = LLM(

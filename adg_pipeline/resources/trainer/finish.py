@@ -13,6 +13,7 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from adg_pipeline.models.backbones import loading_revision
+from adg_pipeline.models.devices import hardware, pick_device, several
 from adg_pipeline.models.published import published_chat_template
 from adg_pipeline.models.templates import PromptTemplate
 from adg_pipeline.resources.trainer.checkpoints import step_of
@@ -104,6 +105,7 @@ def _manifest(
         resumed_from=resumed_from,
         trained_parameters=_count_weights(checkpoint),
         versions={name: version(name) for name in _VERSIONS_OF},
+        hardware=several([hardware(pick_device())] * job.config.processes),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -107,6 +107,7 @@ class TrainingManifest(BaseModel):
         resumed_from: Step that the last attempt resumed from; 0 if it ran in one go.
         trained_parameters: Weights that were tuned.
         versions: Versions of the libraries.
+        hardware: What it was trained on, at the last attempt; empty where that wasn't recorded.
         finished_at: When it was published, ISO 8601 in UTC.
     """
 
@@ -124,6 +125,7 @@ class TrainingManifest(BaseModel):
     resumed_from: int
     trained_parameters: int
     versions: dict[str, str]
+    hardware: str = ""
     finished_at: str
 
 
