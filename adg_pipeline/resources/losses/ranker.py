@@ -16,7 +16,7 @@ from adg_pipeline.errors import PipelineError
 from adg_pipeline.models.backbones import require_safetensors
 
 MAX_TOKENS = 512
-DECIMALS = 3  # float32 sums differ with the batch far below this
+DECIMALS = 3  # float32 sums, of a GPU, differ with the batch far below this
 _WEIGHTS = "model.safetensors"
 
 
@@ -41,6 +41,7 @@ class Ranker:
 
     def __init__(self, folder: str, device: str) -> None:
         require_ranker(folder)
+        import torch
         from safetensors.torch import load_file
         from torch import nn
         from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
@@ -77,7 +78,8 @@ class Ranker:
             raise PipelineError(
                 f"reference_losses.ranker: {_WEIGHTS} of {folder} and its configuration differ in {', '.join(lost[:5])}"
             )
-        self._model = self._model.to(device).eval()
+        # In float32 one score in some hundred comes so near the middle between two roundings that its batch decides.
+        self._model = self._model.to(device, torch.float64 if device == "cpu" else torch.float32).eval()
         # A text's first token is pooled, so padding goes after it.
         self._tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, padding_side="right")
         self._device = device
