@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
 from adg_pipeline.algorithms.arms import BUILT_IN
 from adg_pipeline.algorithms.selectors import SELECTORS
-from adg_pipeline.assets.candidates import candidates, scored_examples
+from adg_pipeline.assets.candidates import candidates, read_queries, scored_examples
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.states import selection_inputs
@@ -72,7 +73,8 @@ def table(bench: Workbench, arm: str) -> pl.DataFrame:
     queries.write_text(json.dumps(records(3, first=ROWS)))
     config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET, queries=str(queries)))
     inputs = selection_inputs(bench.store, list(list_shards(bench.store.pool_dir).shards), references=True)
-    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config, states_of)
+    states = states_of(read_queries(config)) if BUILT_IN[arm].chooses.likeness else None
+    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config, states)
     return SELECTORS[config.selector].choose(chosen_from, config)
 
 
@@ -147,13 +149,53 @@ def test_arms_of_one_run_have_budgets_of_their_own_and_one_that_is_gone_keeps_it
     assert "there is no arm small; known are adg," in own.adg("run", "--arm", "small").err
 
 
+def test_queries_are_read_by_a_step_of_their_own_and_the_selection_opens_no_model(
+    own: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, opened = TransformersGenerator.open, list[int]()
+    monkeypatch.setattr(TransformersGenerator, "open", lambda generator: (opened.append(1), really(generator)))
+    queries = own.folder / "wanted.json"
+    queries.write_text(json.dumps(records(3, first=ROWS)))
+
+    def run(arm: str, *flags: str) -> tuple[int, set[str]]:
+        """How often the backbone is opened, and the steps of the selection's run."""
+        opened.clear()
+        made = own.adg("run", "--arm", arm, *flags)
+        assert made.code == 0, made.err
+        with own.instance() as instance:
+            (newest,) = instance.get_runs(limit=1)
+            return len(opened), {str(entry.step_key) for entry in instance.all_logs(newest.run_id) if entry.step_key}
+
+    asked = ("--set", f"selected_subset.queries={queries}")
+    assert run("rds_plus", *asked) == (1, {"semantic_bins", "query_states", "selected_subset", "stored_data_holds"})
+    first = own.subset("rds_plus")
+    assert len(first) == BUDGET
+    assert run("rds_plus", *asked, "--budget", "5")[0] == 0
+    assert "query_states" not in run("random", "--budget", "5")[1]
+
+    queries.write_text(json.dumps(records(3, first=ROWS + 3)))
+    job = build_defs(resource_overrides={"store": own.store}).resolve_job_def("selection")
+    with own.instance() as instance:
+        alone = job.execute_in_process(
+            instance=instance,
+            tags={PARTITION_TAG: "rds_plus"},
+            asset_selection=[dg.AssetKey("selected_subset")],
+            raise_on_error=False,
+        )
+    assert not alone.success
+    assert "queries of rds_plus or the way" in own.why_failed()
+    assert "`adg run --arm rds_plus`, or materialise query_states" in own.why_failed()
+    assert run("rds_plus", *asked, "--budget", str(BUDGET))[0] == 1
+    assert own.subset("rds_plus") != first
+
+
 def test_a_partition_of_no_arm_fails_at_once_and_says_what_there_is(own: Workbench) -> None:
     job = build_defs(resource_overrides={"store": own.store}).resolve_job_def("selection")
     with own.instance() as instance:
         instance.add_dynamic_partitions("arms", ["best"])
         result = job.execute_in_process(instance=instance, tags={PARTITION_TAG: "best"}, raise_on_error=False)
     assert not result.success
-    told = result.failure_data_for_node("selected_subset")
+    told = result.failure_data_for_node("query_states")
     assert told is not None
     assert told.user_failure_data is not None
     assert "there is no arm 'best': known are adg" in str(told.user_failure_data.description)

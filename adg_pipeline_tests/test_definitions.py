@@ -44,7 +44,8 @@ def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
         "instruction_embeddings": ["raw_pool"],
         "divergence_scores": ["answer_embeddings", "generations", "raw_pool"],
         "semantic_bins": ["instruction_embeddings"],
-        "selected_subset": ["divergence_scores", "raw_pool", "reference_losses", "semantic_bins"],
+        "query_states": [],
+        "selected_subset": ["divergence_scores", "query_states", "raw_pool", "reference_losses", "semantic_bins"],
         "finetuned_checkpoint": ["selected_subset"],
         "benchmark_results": ["finetuned_checkpoint"],
         "comparison_report": ["benchmark_results"],
@@ -74,8 +75,8 @@ def test_every_knob_has_a_description_and_bounds() -> None:
 def test_gpu_steps_name_their_concurrency_pool_and_carry_launcher_tags(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     on_gpu = {
-        "generations", "reference_losses", "answer_embeddings", "instruction_embeddings", "finetuned_checkpoint",
-        "benchmark_results",
+        "generations", "reference_losses", "answer_embeddings", "instruction_embeddings", "query_states",
+        "finetuned_checkpoint", "benchmark_results",
     }  # fmt: skip
     pools = {key.to_user_string(): graph.get(key).pools for key in graph.get_all_asset_keys()}
     assert {name for name, names in pools.items() if names and "gpu" in names} == on_gpu

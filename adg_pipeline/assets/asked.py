@@ -16,7 +16,7 @@ from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.runs import CONFIGURED_TAG
 from adg_pipeline.settings.kept import Kept, spoken, to_keep
 from adg_pipeline.settings.launchpad import SectionType, stage_config
-from adg_pipeline.settings.sections import EvaluationConfig, GenerationConfig, ReferenceLossConfig
+from adg_pipeline.settings.sections import EvaluationConfig, GenerationConfig, ReferenceLossConfig, SelectionConfig
 from adg_pipeline.store import Store
 
 
@@ -41,20 +41,31 @@ def evaluation_asked(context: dg.AssetExecutionContext, store: Store, configured
 
 
 def asked_of(
-    context: dg.AssetExecutionContext, store: Store, section: type[SectionType], step: str
+    context: dg.AssetExecutionContext, store: Store, section: type[SectionType], step: str, arm: str | None = None
 ) -> SectionType | None:
-    """What another step of this run is asked for; None where the run has no such step, or its settings are at fault."""
+    """What another step of this run is asked for; None where the run has no such step, or its settings are at fault.
+
+    arm: whose subset the step makes.
+    """
     if not context.op_execution_context.job_def.has_node_named(step):
         return None
     run_config: Any = context.run.run_config
     spelt_out = run_config.get("ops", {}).get(step, {}).get("config", {})
     try:
         holds = (
-            {} if CONFIGURED_TAG in context.run.tags else getattr(settings_in_force(store).settings, step).model_dump()
+            {}
+            if CONFIGURED_TAG in context.run.tags
+            else getattr(settings_in_force(store, arm).settings, step).model_dump()
         )
         return section.model_validate({**holds, **spelt_out})
     except (SettingsError, ValidationError):
         return None  # that step tells it
+
+
+def selection_asked(context: dg.AssetExecutionContext, store: Store, arm: str) -> SelectionConfig:
+    """How the arm's subset is selected, by the step of this run that does, or by a later one. Raises SettingsError."""
+    of_step = asked_of(context, store, SelectionConfig, "selected_subset", arm)
+    return settings_in_force(store, arm).settings.selected_subset if of_step is None else of_step
 
 
 def asked(

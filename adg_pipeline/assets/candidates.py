@@ -1,6 +1,6 @@
 """What a selection chooses from: the examples with their bins, and the signals that the arm at hand reads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,8 +22,6 @@ TABLE = "instruction_embeddings"
 OF_ALL = (
     "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "empty_answers", "output_chars",
 )  # fmt: skip
-
-StatesOf = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
 
 
 def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConfig) -> pl.DataFrame:
@@ -55,20 +53,20 @@ def cosines(store: Store, examples: pl.DataFrame) -> np.ndarray:
 
 
 def candidates(
-    store: Store, eligible: pl.DataFrame, config: SelectionConfig, states_of: StatesOf | None = None
+    store: Store, eligible: pl.DataFrame, config: SelectionConfig, states: np.ndarray | None = None
 ) -> Candidates:
-    """The eligible examples as the arm reads them. states_of: gives (Q, d) states of examples, as references have them."""
+    """The eligible examples as the arm reads them. states: (Q, d) of the queries, where the arm compares those."""
     chooses = SELECTORS[config.selector]
     frame = eligible.select("example_id", "bin", *chooses.reads(config))
     _require_signals(frame, chooses.reads(config), config)
     vectors = _vectors(store, eligible) if chooses.vectors else None
     centroids = store.bins.centroids() if chooses.centroids else None
-    queries = _queries(config) if chooses.queries else []
+    queries = read_queries(config) if chooses.queries and not chooses.likeness else []
     texts = ["\n".join(query[name] for name in TEXTS if query[name]) for query in queries]
     likeness = None
     if chooses.likeness:
-        assert states_of is not None
-        likeness = _likeness(store, eligible, states_of(queries))
+        assert states is not None
+        likeness = _likeness(store, eligible, states)
     return Candidates(frame, vectors, centroids, texts, likeness)
 
 
@@ -124,7 +122,7 @@ def _vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
     return found
 
 
-def _queries(config: SelectionConfig) -> list[dict[str, Any]]:
+def read_queries(config: SelectionConfig) -> list[dict[str, Any]]:
     """The query file's examples in the canonical schema, read as any pool file is."""
     if config.queries is None:
         raise SettingsError(

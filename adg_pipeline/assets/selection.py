@@ -1,31 +1,27 @@
 """selected_subset: the best examples of each bin, with a manifest from which the subset can be made again."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import polars as pl
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.selectors import SELECTORS
-from adg_pipeline.assets.asked import asked, generation_asked, losses_asked
+from adg_pipeline.assets.asked import asked
 from adg_pipeline.assets.candidates import scored_examples
+from adg_pipeline.assets.queries import stored_states
 from adg_pipeline.assets.subset import make_manifest, publish, rank, reasons_in_words, require_subset, subset_rows
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.in_force import reads_references
-from adg_pipeline.lineage.recipes import CODE_VERSIONS, reference_losses_recipe
+from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.orchestration.compute import SELECTION_POOL
 from adg_pipeline.orchestration.partitions import arms
 from adg_pipeline.orchestration.runs import SENSOR_TAG
-from adg_pipeline.resources.factories import GeneratorFactory
-from adg_pipeline.resources.losses.states import query_states
 from adg_pipeline.settings.launchpad import launchpad_schema
-from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig, SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
-from adg_pipeline.store.provenance import differences
 from adg_pipeline.store.selections import read_manifest
 
 DESCRIPTION = """The subset to train on: per semantic bin the examples with the best score, exactly the budget in all.
@@ -35,8 +31,7 @@ Shards that were scored in different ways are refused, by name. The manifest rec
 """
 
 
-def build(defaults: SelectionConfig, losses: ReferenceLossConfig, generation: GenerationConfig) -> dg.AssetsDefinition:
-    """losses, generation: what reads the queries of an arm that compares hidden states."""
+def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
     every_shard = dg.AllPartitionMapping()
 
     @dg.asset(
@@ -46,6 +41,7 @@ def build(defaults: SelectionConfig, losses: ReferenceLossConfig, generation: Ge
             dg.AssetDep("divergence_scores", partition_mapping=every_shard),
             dg.AssetDep("reference_losses", partition_mapping=every_shard),
             "semantic_bins",
+            "query_states",
         ],
         partitions_def=arms,
         config_schema=launchpad_schema(defaults),
@@ -56,9 +52,7 @@ def build(defaults: SelectionConfig, losses: ReferenceLossConfig, generation: Ge
         owners=["team:ml"],
         metadata={"dagster/column_schema": report.SUBSET_COLUMNS},
     )
-    def selected_subset(
-        context: dg.AssetExecutionContext, store: Store, generators: GeneratorFactory
-    ) -> dg.MaterializeResult:
+    def selected_subset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         arm = context.partition_key
         config, kept = asked(context, store, SelectionConfig, arm)
         by_sensor = SENSOR_TAG in context.run.tags
@@ -80,19 +74,12 @@ def build(defaults: SelectionConfig, losses: ReferenceLossConfig, generation: Ge
                 store.remember_subset(arm, kept)
             return _result(store, arm, config)
 
-        def states_of(queries: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            scoring, sampled = losses_asked(context, store, losses), generation_asked(context, store, generation)
-            stored = store.required_provenance("reference_losses", inputs.shards[0]).recipe
-            if changed := differences(stored, reference_losses_recipe(scoring, sampled)):
-                told = "; ".join(changed)
-                raise dg.Failure(f"references were read with other settings ({told}): `adg run`", allow_retries=False)
-            with generators.open(scoring.scorer(sampled)) as generator:
-                return query_states(queries, generator, scoring.batch_size)
-
+        compares = SELECTORS[config.selector].likeness
+        states = stored_states(store, arm, config, inputs.shards[0]) if compares else None
         read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads else [])]
         with store.damage_named(read, inputs.shards):
             try:
-                ranking, stability = rank(store, scored_examples(store, inputs, config), config, states_of)
+                ranking, stability = rank(store, scored_examples(store, inputs, config), config, states)
             except SettingsError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             require_subset(ranking, config)

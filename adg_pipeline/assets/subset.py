@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
-from adg_pipeline.assets.candidates import StatesOf, candidates, cosines
+from adg_pipeline.assets.candidates import candidates, cosines
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -36,13 +37,15 @@ RANKING = [
 
 
 def rank(
-    store: Store, examples: pl.DataFrame, config: SelectionConfig, states_of: StatesOf | None = None
+    store: Store, examples: pl.DataFrame, config: SelectionConfig, states: np.ndarray | None = None
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Where every example stands: left_out (a reason), or its place in its bin, and whether it is selected; and how stable
     that is.
 
     An example that stands in two shards counts once. The same id with other content is a fault of the pool: the content
     with the smallest hash is kept, whatever the order of the shards.
+
+    states: (Q, d) of the queries, where the arm compares those.
     """
     same_id = pl.col("example_id") == pl.col("example_id").shift()
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
@@ -51,7 +54,7 @@ def rank(
     unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
     table = examples.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
-    chosen_from = candidates(store, eligible, config, states_of)
+    chosen_from = candidates(store, eligible, config, states)
     places = SELECTORS[config.selector].choose(chosen_from, config)
     stability = jackknife(chosen_from, config, places, lambda rows: cosines(store, eligible[rows]))
     # Of an arm without bins the semantic one is shown, which decided nothing.

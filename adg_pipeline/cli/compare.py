@@ -54,7 +54,7 @@ def compare(
     What is up to date is not done again: the same command goes on where it was. The baseline is always compared with.
     """
     from adg_pipeline.algorithms.arms import with_budget
-    from adg_pipeline.lineage.in_force import DROP, InForce, reads_references, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, InForce, reads_references, require_read, settings_in_force
     from adg_pipeline.orchestration.comparing import compare as bring_up_to_date
     from adg_pipeline.orchestration.comparing import to_do
     from adg_pipeline.orchestration.instance import instance_home, open_instance
@@ -82,6 +82,7 @@ def compare(
         arms = [with_budget(arm, budget) for arm in arms for budget in sorted(set(budgets))]
     given[f"comparison_report.arms={json.dumps(arms)}"] = "--arms"
     asked = {name: settings_in_force(store, name, given) for name in arms}
+    require_read(asked, given)
     for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
         say(f"kept from an earlier run: {difference}; {DROP}")
     pool_to_run(store)

@@ -34,7 +34,7 @@ def run(
 
     What was made with flags is renewed with the same, until adg.yaml says something else or another flag is given.
     """
-    from adg_pipeline.lineage.in_force import DROP, reads_references, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, reads_references, require_read, settings_in_force
     from adg_pipeline.lineage.left_out import in_words, left_out
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.preflight import pool_to_run, require_ready
@@ -48,6 +48,7 @@ def run(
         given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
     store, report = open_store(), RunReport()
     asked = {name: settings_in_force(store, name, given, as_configured=as_configured) for name in arms}
+    require_read(asked, given)
     for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
         say(f"kept from an earlier run: {difference}; {DROP}")
     pool_to_run(store)

@@ -52,6 +52,7 @@ def settings_in_force(
             )
     of_all, of_file = load_file()
     _require_known(of_all, of_file)
+    _require_arms_read(of_all, of_file)
     of_arm = _arm_settings(of_all, of_file, arm) if arm is not None else {}
     configured, _ = override(of_file, of_arm)
     given = {flag.partition("=")[0] for flag in flags}
@@ -64,6 +65,33 @@ def settings_in_force(
     settings, origins = override(of_file, {**of_arm, **written, **flags})
     _require_known(settings, origins)
     return InForce(arm, settings, configured, kept, origins)
+
+
+def require_read(asked: Mapping[str, InForce], flags: Iterable[str]) -> None:
+    """Refuse a flag that none of the arms reads: whoever gives it expects another subset than he would get.
+
+    asked: what holds for each arm of the run. flags: ``section.key=value``. Raises SettingsError.
+    """
+    faults = []
+    for key in dict.fromkeys(flag.partition("=")[0] for flag in flags):
+        section, _, name = key.partition(".")
+        configs = [of.settings.selected_subset for of in asked.values()]
+        if section == "selected_subset" and all(name in _ignored(config) for config in configs):
+            origins = next(iter(asked.values())).origins
+            told = dict.fromkeys(_does_not_read(config, name) for config in configs)
+            faults.append(f"{origins.of(key)}: {key}: {', '.join(told)}: leave it out")
+    if faults:
+        raise SettingsError("\n".join(faults))
+
+
+def _ignored(config: SelectionConfig) -> tuple[str, ...]:
+    selector = SELECTORS.get(config.selector)
+    return () if selector is None else selector.ignores(config)
+
+
+def _does_not_read(config: SelectionConfig, key: str) -> str:
+    without = " without bins" if key == "quota" and config.bins == "none" else ""
+    return f"{config.selector}{without} doesn't read it"
 
 
 def reads_references(config: SelectionConfig) -> bool:
@@ -103,17 +131,24 @@ def _require_known(settings: Settings, origins: Origins) -> None:
         if name not in SELECTORS
     ]
     known = arms(settings.arms)
-    for name, differs in settings.arms.items():
-        selector = known[name].settings.get("selector", "adg")
-        ignored = [key for key in differs if selector in SELECTORS and key in SELECTORS[selector].ignores]
-        faults += [
-            f"{origins.of(f'arms.{name}.{key}')}: arms.{name}.{key}: {selector} doesn't read it: leave it out"
-            for key in ignored
-        ]
     faults += [
         f"{origins.of('sensors.arms')}: sensors.arms: there is no arm {name!r}; {_others(known)}"
         for name in settings.sensors.arms
         if name not in known
+    ]
+    if faults:
+        raise SettingsError("\n".join(faults))
+
+
+def _require_arms_read(of_all: Settings, of_file: Origins) -> None:
+    """Raise SettingsError where adg.yaml gives an arm a setting that its selector doesn't read."""
+    known = arms(of_all.arms)
+    faults = [
+        f"{of_file.of(f'arms.{name}.{key}')}: arms.{name}.{key}: {_does_not_read(config, key)}: leave it out"
+        for name, differs in of_all.arms.items()
+        if (config := known[name].config(of_all.selected_subset))
+        for key in differs
+        if key in _ignored(config)
     ]
     if faults:
         raise SettingsError("\n".join(faults))

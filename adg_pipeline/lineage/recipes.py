@@ -23,6 +23,7 @@ CODE_VERSIONS = {
     "instruction_embeddings": "2",
     "divergence_scores": "3",
     "semantic_bins": "1",
+    "query_states": "1",
     "selected_subset": "1",
     "finetuned_checkpoint": "1",
     "benchmark_results": "1",
@@ -85,8 +86,16 @@ def reference_losses_recipe(config: ReferenceLossConfig, generation: GenerationC
     if scorer.engine != "transformers":
         values["entropies"] = "not told"
     if config.ranker is not None:
-        values["ranker"] = _fingerprint(config.ranker, None)["content"]
+        from adg_pipeline.resources.losses.ranker import ranker_content
+
+        values["ranker"] = ranker_content(config.ranker)
     return Recipe("reference_losses", CODE_VERSIONS["reference_losses"], values)
+
+
+def query_states_recipe(reference_losses: Recipe) -> Recipe:
+    """Takes the recipe of the references that the queries are compared with: both are read in the same way."""
+    upstream = {"reference_losses": reference_losses.id}
+    return Recipe("query_states", CODE_VERSIONS["query_states"], {}, upstream)
 
 
 def wanted_recipes(settings: Settings, *, references: bool = False) -> dict[str, Recipe]:

@@ -3,7 +3,6 @@
 The command line, the sensors and the selection read the same states, so they agree on what there is to do.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import StoreError
 from adg_pipeline.formats.shards import PoolListing
+from adg_pipeline.formats.staging import sha256_of
 from adg_pipeline.progress import Progress
 from adg_pipeline.store import Store
 from adg_pipeline.store.provenance import Provenance, Recipe, differences, digest
@@ -250,5 +250,4 @@ def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in selection.items() if name != "queries"}
     if not Path(queries).is_file():
         return dict(selection)
-    with Path(queries).open("rb") as file:
-        return {**selection, "queries": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {**selection, "queries": sha256_of(Path(queries))}

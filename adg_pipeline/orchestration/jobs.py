@@ -23,8 +23,8 @@ shards_job = dg.define_asset_job(
 )
 selection_job = dg.define_asset_job(
     SELECTION_JOB,
-    selection=dg.AssetSelection.assets("semantic_bins", "selected_subset"),
-    description="Semantic bins, the subset of one arm, and the checks of what is stored.",
+    selection=dg.AssetSelection.assets("semantic_bins", "query_states", "selected_subset"),
+    description="Semantic bins, the subset of one arm with what it reads of its own, and the checks of what is stored.",
 )
 checkpoint_job = dg.define_asset_job(
     CHECKPOINT_JOB,

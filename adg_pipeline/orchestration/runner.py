@@ -32,6 +32,7 @@ from adg_pipeline.orchestration.runs import (
     is_interrupt,
     range_tags,
     removal_config,
+    selection_assets,
     shards_in_flight,
 )
 from adg_pipeline.progress import ProgressLog
@@ -199,7 +200,10 @@ class Runner:
             self.store.remember_subset(arm, self._kept("selected_subset"))
             self._say(f"selection {arm}: up to date")
         elif not self._execute(
-            SELECTION_JOB, self.settings.run_config(["semantic_bins", "selected_subset"]), {PARTITION_TAG: arm}
+            SELECTION_JOB,
+            self.settings.run_config(["semantic_bins", "selected_subset"]),
+            {PARTITION_TAG: arm},
+            selection_assets(selection),
         ):
             report.failed.append(f"selection {arm}")
             return

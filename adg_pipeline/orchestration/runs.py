@@ -6,10 +6,12 @@ from typing import Any
 
 import dagster as dg
 
+from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.lineage.states import SOURCES
 from adg_pipeline.orchestration.partitions import arm_seed_key, pool_shards
 from adg_pipeline.settings.kept import spoken
 from adg_pipeline.settings.loading import Settings
+from adg_pipeline.settings.sections import SelectionConfig
 
 SHARDS_JOB = "shards"
 SELECTION_JOB = "selection"
@@ -55,6 +57,13 @@ def arm_seed_tags(arm: str, seed: int) -> dict[str, str]:
     return {PARTITION_TAG: arm_seed_key(arm, seed), f"{PARTITION_TAG}/arm": arm, f"{PARTITION_TAG}/seed": str(seed)}
 
 
+def selection_assets(config: SelectionConfig) -> list[dg.AssetKey]:
+    """What a run that selects is made of: queries are read where the arm compares their states, and a model is loaded."""
+    chooses = SELECTORS.get(config.selector)
+    reads = ["query_states"] if chooses is not None and chooses.likeness else []
+    return [dg.AssetKey(name) for name in ("semantic_bins", *reads, "selected_subset")]
+
+
 def configured_tag(configured: Settings) -> dict[str, str]:
     """Tag of a run whose configuration is spelt out, with what adg.yaml gives of the sections that are kept."""
     return {CONFIGURED_TAG: json.dumps(spoken(configured), sort_keys=True)}
@@ -82,7 +91,7 @@ def shards_in_flight(instance: dg.DagsterInstance) -> set[str]:
 def selections_in_flight(instance: dg.DagsterInstance) -> int:
     """Queued or running runs that fit bins or select."""
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT))
-    return sum(_is_of(run, {"semantic_bins", "selected_subset"}, SELECTION_JOB) for run in runs)
+    return sum(_is_of(run, {"semantic_bins", "query_states", "selected_subset"}, SELECTION_JOB) for run in runs)
 
 
 def _is_of(run: dg.DagsterRun, assets: set[str], job_name: str) -> bool:

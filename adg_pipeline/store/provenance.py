@@ -89,13 +89,20 @@ def make_provenance(
 
 
 def differences(stored: Recipe, wanted: Recipe) -> list[str]:
-    """What changed between two recipes, in words: ``temperature 1.4 → 1.0``."""
+    """What changed between two recipes, in words: ``temperature 1.4 → 1.0``, ``states: not set before, now true``."""
     changes = []
     if stored.code_version != wanted.code_version:
         changes.append(f"code version {stored.code_version} → {wanted.code_version}")
     for key in sorted({*stored.config, *wanted.config}):
         before, after = stored.config.get(key), wanted.config.get(key)
-        if before != after:
+        if before == after:
+            continue
+        # What stands at its default may be missing from a recipe, so nothing is to be told but that it isn't set.
+        if before is None:
+            changes.append(f"{key}: not set before, now {_short(after)}")
+        elif after is None:
+            changes.append(f"{key}: {_short(before)} before, no longer set")
+        else:
             changes.append(f"{key} {_short(before)} → {_short(after)}")
     changes.extend(
         f"{name} computed differently"
@@ -108,5 +115,5 @@ def differences(stored: Recipe, wanted: Recipe) -> list[str]:
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("id", value)
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)  # as adg.yaml has it
     return text if len(text) <= 60 else text[:57] + "..."

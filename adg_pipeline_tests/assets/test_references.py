@@ -1,8 +1,7 @@
 """reference_losses is computed where references or answers changed, and asks the engine for what isn't known yet."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,87 +10,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from adg_pipeline.assets import generations, pool, references
 from adg_pipeline.assets.candidates import candidates
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.lineage.recipes import reference_losses_recipe, wanted_recipes
 from adg_pipeline.lineage.states import selection_inputs, shard_states
-from adg_pipeline.resources.factories import GeneratorFactory
-from adg_pipeline.resources.generators.base import Generator, Passage, Scored
 from adg_pipeline.settings.loading import Settings
-from adg_pipeline.settings.sections import GenerationConfig, RawPoolConfig, ReferenceLossConfig, SelectionConfig
+from adg_pipeline.settings.sections import GenerationConfig, ReferenceLossConfig, SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
+from adg_pipeline_tests.assets.one_shard import SHARD, Shard, noted
 from adg_pipeline_tests.workbench import records
 
-SHARD, EXAMPLES = "a", 4
-ANSWERS: dict[str, Any] = {"max_new_tokens": 8, "samples": 2, "device": "cpu"}
-GENERATION = GenerationConfig.model_validate(ANSWERS)
-
-_asked: list[str] = []
-
-
-class Noting(GeneratorFactory):
-    """Notes what is opened, drawn and scored."""
-
-    @contextmanager
-    def open(self, config: GenerationConfig) -> Iterator[Generator]:
-        with super().open(config) as generator:
-            _asked.append("opened")
-            draw, score = generator.generate, generator.score
-
-            def generate(requests: Sequence[Any]) -> Iterator[Any]:
-                _asked.extend(["drawn"] * len(requests))
-                return draw(requests)
-
-            def scored(passages: Sequence[Passage], batch_size: int) -> Iterator[Scored]:
-                _asked.extend(["scored"] * len(passages))
-                return score(passages, batch_size)
-
-            generator.generate, generator.score = generate, scored  # type: ignore[method-assign]
-            yield generator
-
-
-class Shard:
-    """One shard's assets, computed without a command line."""
-
-    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
-        self._folder = folder
-        self.configure()
-        self.store = Store(data_dir=str(folder / "data"))
-        self.store.pool_dir.mkdir(parents=True)
-        self._instance = instance
-        backfill = dg.BackfillPolicy.multi_run()
-        self._assets = [
-            pool.build(RawPoolConfig(), backfill),
-            generations.build(GENERATION, backfill),
-            references.build(ReferenceLossConfig(), GENERATION, backfill),
-        ]
-
-    def write(self, rows: list[dict[str, str]]) -> None:
-        (self.store.pool_dir / f"{SHARD}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def configure(self, **losses: Any) -> None:
-        """What adg.yaml says of reference losses."""
-        (self._folder / "adg.yaml").write_text(json.dumps({"generations": ANSWERS, "reference_losses": losses}))
-
-    def compute(self, *chosen: str) -> tuple[int, int]:
-        """Answers drawn and passages scored."""
-        _asked.clear()
-        resources = {"store": self.store, "generators": Noting(gpus=GpuLeaseResource())}
-        assert dg.materialize(
-            self._assets, instance=self._instance, partition_key=SHARD, resources=resources, selection=chosen or None
-        ).success  # fmt: skip
-        return _asked.count("drawn"), _asked.count("scored")
-
-    @property
-    def losses(self) -> pl.DataFrame:
-        frame = pl.from_arrow(self.store.read_table("reference_losses", SHARD))
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+EXAMPLES = 4
 
 
 @pytest.fixture
@@ -102,7 +34,7 @@ def shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shard]:
         yield Shard(tmp_path, instance)
 
 
-def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
+def test_only_what_is_not_known_yet_isnoted_for(shard: Shard) -> None:
     rows = records(EXAMPLES)
     shard.write(rows)
     assert shard.compute() == (
@@ -111,7 +43,7 @@ def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
     )  # prompted and bare; the answers told theirs as they were drawn
     first = shard.losses
     assert shard.compute() == (0, 0)
-    assert "opened" not in _asked
+    assert "opened" not in noted
 
     # A table of before answers kept their log-probability, beside which there were no reference losses.
     answers = shard.store.read_table("generations", SHARD)
@@ -133,23 +65,23 @@ def test_only_what_is_not_known_yet_is_asked_for(shard: Shard) -> None:
 def test_the_step_that_answers_scores_too_while_its_engine_is_open(shard: Shard) -> None:
     shard.write(records(EXAMPLES))
     shard.compute()
-    assert _asked.count("opened") == 1
+    assert noted.count("opened") == 1
     assert shard.losses["reference_logprob"].null_count() == 0
 
     # Alone each opens its own; and where there is nothing to answer, the one that scores does.
     shard.write(records(EXAMPLES, first=EXAMPLES))
     shard.compute("raw_pool", "generations")
-    assert _asked.count("opened") == 1
-    assert "scored" not in _asked
+    assert noted.count("opened") == 1
+    assert "scored" not in noted
     assert shard.compute() == (0, 2 * EXAMPLES)
-    assert _asked.count("opened") == 1
+    assert noted.count("opened") == 1
 
 
 def test_another_scorer_is_opened_by_its_own_step(shard: Shard, shared: Path) -> None:
     shard.configure(model=str(shared / "goldens" / "tiny-llama"))
     shard.write(records(EXAMPLES))
     shard.compute()
-    assert _asked.count("opened") == 2
+    assert noted.count("opened") == 2
 
 
 def test_what_goes_wrong_beside_the_answers_is_told_by_the_step_of_the_references(shard: Shard) -> None:
@@ -240,17 +172,13 @@ def test_likeness_to_queries_needs_the_states_of_the_references(shard: Shard, tm
     ids = [row["id"] for row in rows]
     eligible = pl.DataFrame({"example_id": ids, "shard": [SHARD] * EXAMPLES, "bin": [0] * EXAMPLES})
 
-    def states_of(asked: Sequence[Any]) -> np.ndarray:
-        assert [query["output"] for query in asked] == [rows[0]["output"]]
-        kept = shard.losses["state"][0]
-        return np.ones((1, 3)) if kept is None else kept.to_numpy()[None]
-
     shard.compute()
     with pytest.raises(SettingsError, match=r"known of no example: set `reference_losses.states` to true"):
-        candidates(shard.store, eligible, config, states_of)
+        candidates(shard.store, eligible, config, np.ones((1, 3)))
     shard.configure(states=True)
     assert shard.compute() == (0, 0)  # the states alone are added
-    likeness = candidates(shard.store, eligible, config, states_of).likeness
+    asked = shard.losses["state"][0].to_numpy()[None]
+    likeness = candidates(shard.store, eligible, config, asked).likeness
     assert likeness is not None
     assert likeness[0, 0] == pytest.approx(1, abs=1e-5)
     assert (likeness[1:] < 1).all()

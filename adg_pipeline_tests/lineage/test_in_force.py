@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adg_pipeline.errors import SettingsError
-from adg_pipeline.lineage.in_force import settings_in_force
+from adg_pipeline.lineage.in_force import require_read, settings_in_force
 from adg_pipeline.store import Store
 
 
@@ -53,6 +53,8 @@ def test_an_arm_of_the_file_may_change_a_built_in_one_further(store: Store) -> N
         ("arms:\n  mine: {selector: best}\n", "adg.yaml, line 2: arms.mine.selector: there is no selector 'best'; choose"),
         ("arms:\n  mine: {selector: zip, rank: middle}\n", "adg.yaml, line 2: arms.mine.rank: zip doesn't read it: leave it"),
         ("arms: {longest: {weight: 0.1}}\n", "adg.yaml, line 1: arms.longest.weight: longest doesn't read it: leave it out"),
+        ("arms: {longest: {quota: released}}\n", "arms.longest.quota: longest without bins doesn't read it: leave it out"),
+        ("arms: {mine: {seed: 3}}\n", "adg.yaml, line 1: arms.mine.seed: adg doesn't read it: leave it out"),
         ("arms:\n  mine: ifd\n", "adg.yaml, line 2: arms.mine: Input should be a valid dictionary"),
         ("arms:\n  ../mine: {}\n", "adg.yaml, line 2: arms: a name has letters, digits, _ and -"),
         ("arms:\n  -mine: {}\n", "adg.yaml, line 2: arms: a name has letters, digits, _ and -"),
@@ -80,6 +82,21 @@ def test_flags_name_no_arm_and_no_selector_that_there_is_not(store: Store, flag:
     with pytest.raises(SettingsError) as refused:
         settings_in_force(store, "adg", {flag: f"--set {flag}"})
     assert words in str(refused.value)
+
+
+def test_a_flag_that_none_of_the_arms_reads_is_refused(store: Store) -> None:
+    flag = "selected_subset.weight=0.5"
+
+    def ask(*arms: str) -> None:
+        given = {flag: f"--set {flag}", "selected_subset.budget=9": "--budget 9", "generations.samples=4": "--set …"}
+        require_read({arm: settings_in_force(store, arm, given) for arm in arms}, given)
+
+    ask("random", "adg")  # one of them does
+    with pytest.raises(SettingsError) as refused:
+        ask("random", "zip")
+    assert str(refused.value) == (
+        f"--set {flag}: selected_subset.weight: random doesn't read it, zip doesn't read it: leave it out"
+    )
 
 
 def test_an_arm_that_there_is_not_is_refused_with_those_that_there_are(store: Store) -> None:

@@ -24,6 +24,17 @@ def test_differences_are_told_in_words() -> None:
     assert differences(before, after) == ["code version 1 → 2", "samples 5 → 7"]
 
 
+def test_a_setting_that_stood_at_its_default_is_told_as_not_set() -> None:
+    before = Recipe("reference_losses", "1", {"plain": False, "revision": None, "ranker": "abc"})
+    after = Recipe("reference_losses", "1", {"plain": True, "revision": "v2", "states": True})
+    assert differences(before, after) == [
+        "plain false → true",
+        "ranker: abc before, no longer set",
+        "revision: not set before, now v2",
+        "states: not set before, now true",
+    ]
+
+
 def test_the_same_work_has_the_same_fingerprint_whatever_the_order_of_keys() -> None:
     one = Recipe("a", "1", {"x": 1, "y": 2})
     other = Recipe("a", "1", {"y": 2, "x": 1})

@@ -99,12 +99,16 @@ class Selector:
         states = ["reference_losses.states"] if self.likeness else []
         return tuple(dict.fromkeys([*asked, *states, *(["selected_subset.queries"] if self.queries else [])]))
 
-    @property
-    def ignores(self) -> tuple[str, ...]:
-        """Fields of `SelectionConfig` that change nothing for it."""
-        ranking = ("bins", "rank", "quota", "length_control") if self.greedy else ()
-        of_paper = () if "dispersion" in self.signals else ("weight", "first_answers")
-        return (*ranking, *of_paper, *(() if self.queries else ("queries",)))
+    def ignores(self, config: SelectionConfig) -> tuple[str, ...]:
+        """Fields of `SelectionConfig` that change nothing for it, beside the others that these settings have."""
+        read = {
+            **dict.fromkeys(("bins", "rank", "length_control"), not self.greedy),
+            "quota": not self.greedy and config.bins != "none",
+            **dict.fromkeys(("weight", "first_answers"), "dispersion" in self.signals),
+            "queries": self.queries,
+            "seed": self.is_drawn(config),
+        }
+        return tuple(name for name, it_does in read.items() if not it_does)
 
     def is_drawn(self, config: SelectionConfig) -> bool:
         """Whether another seed would give another subset."""
@@ -113,8 +117,8 @@ class Selector:
     def reads(self, config: SelectionConfig) -> tuple[str, ...]:
         """Its signals under these settings: those of the gate and the length control too, where they are on."""
         reach = ("reference_logprob", "answer_logprob") if config.reach is not None else ()
-        lengths = ("answer_tokens",) if config.length_control else ()
-        of_some = ("cosines",) if config.first_answers is not None else ()
+        lengths = ("answer_tokens",) if config.length_control and not self.greedy else ()
+        of_some = ("cosines",) if config.first_answers is not None and "dispersion" in self.signals else ()
         return tuple(dict.fromkeys([*self.signals, *reach, *lengths, *of_some]))
 
 
@@ -129,10 +133,8 @@ def by_score(
         reasons = [barred(frame, config)] if barred is not None else []
         scores = score(frame, config)
         allowed, left_out = admit(frame, scores, reasons, config)
-        scores = scores[allowed]
-        if config.length_control:
-            scores = length_residual(scores, frame["answer_tokens"].to_numpy()[allowed])
-        return placed(frame, allowed, left_out, pick(frame.filter(allowed), scores, config))
+        kept = frame.filter(allowed)
+        return placed(frame, allowed, left_out, pick(kept, controlled(kept, scores[allowed], config), config))
 
     return choose
 
@@ -147,10 +149,15 @@ def admit(
         faults.append(reason_where(np.isnan(gap), UNKNOWN))
         faults.append(reason_where(gap < config.reach, OUT_OF_REACH))
     faults.append(reason_where(np.isnan(scores), UNKNOWN))
-    if config.length_control:
+    if config.length_control and "answer_tokens" in frame:  # those that read it alone declare it
         faults.append(reason_where(frame["answer_tokens"].is_null().to_numpy(), UNKNOWN))
     left_out = pl.select(pl.coalesce(faults)).to_series()
     return left_out.is_null().to_numpy(), left_out
+
+
+def controlled(frame: pl.DataFrame, scores: Scores, config: SelectionConfig) -> Scores:
+    """Scores of the rows, (N,), less what the length of their answers explains, where that is asked for."""
+    return length_residual(scores, frame["answer_tokens"].to_numpy()) if config.length_control else scores
 
 
 def pick(frame: pl.DataFrame, scores: Scores, config: SelectionConfig) -> pl.DataFrame:

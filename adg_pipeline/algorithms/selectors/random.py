@@ -11,6 +11,7 @@ from adg_pipeline.algorithms.selectors.base import (
     Selector,
     admit,
     by_score,
+    controlled,
     in_order,
     numbers,
     pick,
@@ -27,7 +28,8 @@ def _draws(frame: pl.DataFrame, config: SelectionConfig) -> Scores:
 
 
 def _length_matched(candidates: Candidates, config: SelectionConfig) -> pl.DataFrame:
-    """As many examples of each stratum of reference length as the paper's score would take there, but at random.
+    """As many examples of each stratum of reference length as the paper's score would take there, but at random. Settings of
+    the paper's pick (its bins, its length control) are those of what it is matched to.
 
     It tells whether a selection is more than a preference for length. Strata are twentieths of the pool by length.
     """
@@ -35,7 +37,8 @@ def _length_matched(candidates: Candidates, config: SelectionConfig) -> pl.DataF
     lengths = numbers(frame, "reference_tokens")
     allowed, left_out = admit(frame, lengths + adg.score(frame, config), [], config)
     rows = np.flatnonzero(allowed)
-    taken = pick(frame.filter(allowed), adg.score(frame, config)[rows], config)["selected"].to_numpy()
+    kept = frame.filter(allowed)
+    taken = pick(kept, controlled(kept, adg.score(kept, config), config), config)["selected"].to_numpy()
     edges = np.quantile(lengths[rows], np.linspace(0, 1, STRATA + 1)[1:-1]) if len(rows) else np.zeros(0)
     stratum = np.searchsorted(edges, lengths[rows], side="right")
     quotas = np.bincount(stratum[taken], minlength=STRATA)
@@ -45,7 +48,7 @@ def _length_matched(candidates: Candidates, config: SelectionConfig) -> pl.DataF
         members = by_draw[stratum[by_draw] == number]
         before[members] = np.arange(len(members))
     picked = by_draw[before[by_draw] < quotas[stratum[by_draw]]]
-    return placed(frame, allowed, left_out, in_order(frame.filter(allowed), draws[rows], picked))
+    return placed(frame, allowed, left_out, in_order(kept, draws[rows], picked))
 
 
 RANDOM = Selector(by_score(_draws), "uniform without replacement", draws=True)

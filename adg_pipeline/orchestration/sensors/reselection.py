@@ -19,7 +19,7 @@ from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_i
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
 from adg_pipeline.orchestration.partitions import arms as arm_partitions
 from adg_pipeline.orchestration.partitions import register, seeds
-from adg_pipeline.orchestration.runs import SELECTION_JOB, selections_in_flight, shards_in_flight
+from adg_pipeline.orchestration.runs import SELECTION_JOB, selection_assets, selections_in_flight, shards_in_flight
 from adg_pipeline.store import Store
 
 
@@ -122,6 +122,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
                     # another in its place, is asked for again.
                     run_key=f"{arm}-{key}-{at_hand[arm].get('made_at', '')}",
                     partition_key=arm,
+                    asset_selection=selection_assets(wanted[arm].selected_subset),
                     tags=RESELECTION_PRIORITY,
                 )
                 for arm, key in decision.requests.items()

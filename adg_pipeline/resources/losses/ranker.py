@@ -7,13 +7,15 @@ alone, and its encoder is one of transformers' own: those published on an encode
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.models.backbones import require_safetensors
+from adg_pipeline.models.backbones import hub_commit, require_safetensors
+from adg_pipeline.models.fingerprints import folder_digest
 
 MAX_TOKENS = 512
 DECIMALS = 3  # float32 sums, of a GPU, differ with the batch far below this
@@ -32,6 +34,25 @@ def require_ranker(folder: str) -> None:
         raise PipelineError(f"{path / 'config.json'} is no SCAR ranker's: it names no encoder (encoder_name)")
 
 
+def ranker_content(folder: str) -> str:
+    """What identifies a ranker: its own files, and the configuration that its encoder is built of.
+
+    Raises PipelineError where either isn't there.
+    """
+    require_ranker(folder)
+    encoder = _encoder(folder)
+    built_of = folder_digest(Path(encoder)) if Path(encoder).is_dir() else hub_commit(encoder)
+    whole = f"{folder_digest(Path(folder))} {built_of}"
+    return f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
+
+
+def _encoder(folder: str) -> str:
+    """Where the encoder's configuration is: a folder within the ranker's own, another one, or a hub name."""
+    named = str(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["encoder_name"])
+    inside = Path(folder) / named
+    return str(inside) if inside.is_dir() else named
+
+
 class Ranker:
     """A ranker of a local folder: ``config.json`` (encoder_name, hidden_dim, linear_dim), ``tokenizer.json`` and
     ``model.safetensors``.
@@ -47,13 +68,12 @@ class Ranker:
         from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        named = str(config["encoder_name"])
-        inside = Path(folder) / named
         try:
-            encoder = AutoConfig.from_pretrained(str(inside if inside.is_dir() else named), trust_remote_code=False)
+            encoder = AutoConfig.from_pretrained(_encoder(folder), trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise PipelineError(
-                f"reference_losses.ranker: its encoder {named} can't be built here: {str(error).splitlines()[0]}"
+                f"reference_losses.ranker: its encoder {config['encoder_name']} can't be built here: "
+                f"{str(error).splitlines()[0]}"
             ) from error
         hidden, linear = int(config.get("hidden_dim", 1024)), int(config.get("linear_dim", 1024))
 

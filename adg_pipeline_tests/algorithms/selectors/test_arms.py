@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adg_pipeline.algorithms.arms import BUILT_IN
-from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import TEXTS
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.sections import SelectionConfig
@@ -85,16 +85,52 @@ def test_random_bins_have_the_sizes_of_the_semantic_ones(rows: int, seed: int) -
 
 @every_arm
 def test_it_reads_every_setting_that_it_is_built_of(name: str) -> None:
-    assert set(BUILT_IN[name].settings).isdisjoint(BUILT_IN[name].chooses.ignores)
+    arm = BUILT_IN[name]
+    assert set(arm.settings).isdisjoint(arm.chooses.ignores(arm.config(SelectionConfig())))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if BUILT_IN[name].chooses.ignores])
-def test_a_setting_that_it_ignores_changes_nothing(name: str) -> None:
-    other = {"bins": "random", "rank": "bottom", "length_control": True, "weight": 0.9, "first_answers": 2}
-    arm, pool = BUILT_IN[name], candidates(50, 3)
-    plain = arm.config(SelectionConfig(budget=15))
-    changed = plain.model_copy(update={key: value for key, value in other.items() if key in arm.chooses.ignores})
-    assert arm.chooses.choose(pool, changed).equals(arm.chooses.choose(pool, plain))
+# Of each setting another value than arms have. A selector is given its queries; the setting only names their file.
+OTHER = {
+    "budget": 14, "weight": 0.9, "rank": "bottom", "quota": "released", "seed": 7, "bins": "random", "length_control": True,
+    "reach": -0.5, "first_answers": 2,
+}  # fmt: skip
+
+
+@every_arm
+@pytest.mark.parametrize("setting", OTHER)
+def test_a_setting_changes_the_subset_unless_the_selector_ignores_it(name: str, setting: str) -> None:
+    arm, pools = BUILT_IN[name], [candidates(120, seed) for seed in range(3)]
+    # Length matters to a score only where the two go together.
+    longer = (pl.col("dispersion") * 200 + 1).alias("answer_tokens")
+    pools = [replace(pool, frame=pool.frame.with_columns(longer)) for pool in pools]
+    before = arm.config(SelectionConfig(budget=15))
+    after = before.model_copy(update={setting: OTHER[setting]})
+    if getattr(before, setting) == getattr(after, setting):
+        pytest.skip("the arm is built of it")
+
+    def subset(pool: Candidates, config: SelectionConfig) -> list[str]:
+        read = pool.frame.select("example_id", "bin", *arm.chooses.reads(config))
+        table = arm.chooses.choose(replace(pool, frame=read), config)
+        return sorted(table.filter("selected")["example_id"])
+
+    assert all(subset(pool, before) == subset(pool, after) for pool in pools) == (
+        setting in arm.chooses.ignores(before)
+    )
+
+
+def test_length_matched_examples_match_what_the_control_for_length_takes() -> None:
+    pool = candidates(400, 5)
+    arm, paper = BUILT_IN["random_length_matched"], BUILT_IN["adg"]
+    edges = np.quantile(pool.frame["reference_tokens"], np.linspace(0, 1, 21)[1:-1])
+
+    def strata(name: str, config: SelectionConfig) -> list[int]:
+        taken = SELECTORS[name].choose(pool, config)["selected"].to_numpy()
+        lengths = pool.frame["reference_tokens"].to_numpy()[taken]
+        return np.bincount(np.searchsorted(edges, lengths, side="right"), minlength=20).tolist()
+
+    for control in (False, True):
+        config = SelectionConfig(budget=60, length_control=control)
+        assert strata("random_length_matched", arm.config(config)) == strata("adg", paper.config(config))
 
 
 def test_more_answers_than_there_are_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.models.backbones import EMBEDDED_FOLDER
-from adg_pipeline.resources.losses.ranker import Ranker, require_ranker
+from adg_pipeline.resources.losses.ranker import Ranker, ranker_content, require_ranker
 from adg_pipeline_tests.resources.losses.rankers import LINEAR, write_ranker
 
 PAIRS = [("Add two and two.", "Four."), ("Say hi.", "Hi there, and a good day to you."), ("Reverse a b.", "b a")]
@@ -104,3 +104,25 @@ def test_weights_without_a_network_are_refused(ranker: Path, tmp_path: Path) -> 
     )
     with pytest.raises(PipelineError, match="differ in output_layer"):
         Ranker(str(tmp_path), "cpu")
+
+
+def test_what_identifies_it_covers_the_configuration_that_its_encoder_is_built_of(ranker: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(ranker, folder)
+    assert ranker_content(str(folder)) == ranker_content(str(ranker))
+    (folder / "README.md").write_text("ours")
+    assert ranker_content(str(folder)) == ranker_content(str(ranker))
+
+    config = json.loads((folder / "encoder" / "config.json").read_text())
+    (folder / "encoder" / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 0.1}))
+    changed = ranker_content(str(folder))
+    assert changed != ranker_content(str(ranker))
+    assert Ranker(str(folder), "cpu").scores(PAIRS, 3) != Ranker(str(ranker), "cpu").scores(PAIRS, 3)
+
+    # A folder beside the ranker instead of one within it.
+    (folder / "encoder").rename(tmp_path / "encoder")
+    own = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**own, "encoder_name": str(tmp_path / "encoder")}))
+    elsewhere = ranker_content(str(folder))
+    (tmp_path / "encoder" / "config.json").write_text(json.dumps(config))
+    assert ranker_content(str(folder)) != elsewhere
