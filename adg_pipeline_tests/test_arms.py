@@ -12,6 +12,7 @@ import pytest
 from adg_pipeline.algorithms.arms import BUILT_IN
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.assets.candidates import candidates, read_queries, scored_examples
+from adg_pipeline.assets.given import find_given
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.states import selection_inputs
@@ -71,10 +72,13 @@ def table(bench: Workbench, arm: str) -> pl.DataFrame:
     """What the arm chooses of what is stored."""
     queries = bench.folder / "queries.json"
     queries.write_text(json.dumps(records(3, first=ROWS)))
-    config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET, queries=str(queries)))
+    listed = bench.folder / "list.json"
+    listed.write_text(json.dumps(records(5, first=3)))
+    config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET, queries=str(queries), given=str(listed)))
     inputs = selection_inputs(bench.store, list(list_shards(bench.store.pool_dir).shards), references=True)
     states = states_of(read_queries(config)) if BUILT_IN[arm].chooses.likeness else None
-    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config, states)
+    given = find_given(bench.store, inputs.shards, config).ids
+    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config, states, given)
     return SELECTORS[config.selector].choose(chosen_from, config)
 
 
@@ -187,6 +191,30 @@ def test_queries_are_read_by_a_step_of_their_own_and_the_selection_opens_no_mode
     assert "`adg run --arm rds_plus`, or materialise query_states" in own.why_failed()
     assert run("rds_plus", *asked, "--budget", str(BUDGET))[0] == 1
     assert own.subset("rds_plus") != first
+
+
+def test_a_list_of_ones_own_is_an_arm_and_tells_what_the_pool_lacks(own: Workbench) -> None:
+    best = own.subset(MADE)
+    ids = own.folder / "chosen.txt"
+    ids.write_text("\n".join([best[4], best[1], "nowhere", best[4]]) + "\n")
+    made = own.adg(
+        "run", "--arm", "given", "--set", f"selected_subset.given={ids}", "--set", "selected_subset.budget=3"
+    )
+    assert made.code == 0
+    assert own.subset("given") == [best[4], best[1]]
+    assert f"1 of 4 entries of the given list are not in the pool: {ids}, line 3: nowhere" in made.err
+    assert own.adg("explain", best[0], "--arm", "given", "--json").json["selection"]["verdict"] == (
+        "not selected: the given list doesn't have it"
+    )
+    # Edited, the list is another one.
+    ids.write_text(f"{best[0]}\n")
+    state = {row["arm"]: row for row in own.adg("status", "--json").json["subsets"]}["given"]
+    assert (state["state"], state["why"]) == ("stale", "the file of selected_subset.given holds other examples")
+    ids.write_text("nowhere\n")
+    refused = own.adg("run", "--arm", "given")
+    assert refused.code == 1
+    assert "selected_subset.given: the pool holds nothing of" in own.why_failed()
+    assert "given needs a file that lists the subset" in own.adg("run", "--arm", "given", "--as-configured").err
 
 
 def test_a_partition_of_no_arm_fails_at_once_and_says_what_there_is(own: Workbench) -> None:

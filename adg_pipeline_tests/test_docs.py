@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from adg_pipeline.formats.layout import detect_layout
 from adg_pipeline.formats.shapes import SHAPES
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
 from adg_pipeline.settings.loading import Settings, load_settings
+from adg_pipeline.settings.presets import presets
 from adg_pipeline.settings.sections import RawPoolConfig, Section
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,3 +193,28 @@ def test_the_worked_examples_come_out_as_shown() -> None:
 def test_the_page_of_arms_tells_of_every_one() -> None:
     rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "arms.md").read_text("utf-8"), re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(BUILT_IN)
+
+
+def test_each_published_figure_has_its_command() -> None:
+    scripts = sorted((ROOT / "runs").glob("*.sh"))
+    linked = (ROOT / "docs" / "reproduce.md").read_text("utf-8")
+    for script in scripts:
+        text = script.read_text("utf-8")
+        assert script.stat().st_mode & 0o111, f"{script.name} can't be run"
+        assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+        assert f"](../runs/{script.name})" in linked
+        named = re.findall(r"[\w/-]+\.md", text.split("set -euo")[0])
+        assert named, f"{script.name} doesn't say whose figures it makes"
+        assert all((ROOT / name).is_file() for name in named)
+        for called in re.findall(r"python -m ([\w.]+)", text):
+            assert importlib.util.find_spec(called) is not None, called
+        for command in re.findall(r"^ *adg (.+?)(?: \\\\)?$", text, re.MULTILINE):
+            assert command.split()[0] in adg.commands
+
+
+def test_every_preset_is_in_the_docs() -> None:
+    linked = (ROOT / "docs" / "reproduce.md").read_text("utf-8")
+    shown = next(option for option in adg.commands["run"].params if option.name == "preset")
+    for name in presets():
+        assert f"[`{name}`](../adg_pipeline/settings/presets/{name}.yaml)" in linked
+        assert name in str(shown.help)  # type: ignore[attr-defined]

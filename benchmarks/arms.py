@@ -35,9 +35,9 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "t_shirt": ("reference_losses.noisy_copies={copies}",),
 }
 LEFT_OUT = {
-    name: "a query set" if arm.chooses.queries else "a ranker"
+    name: {"scar": "a ranker", "given": "a list"}.get(name, "a query set")
     for name, arm in BUILT_IN.items()
-    if arm.chooses.queries or name == "scar"
+    if arm.chooses.files or name == "scar"
 }
 ARMS = [name for name in BUILT_IN if name not in LEFT_OUT]
 STEPS = (

@@ -65,6 +65,7 @@ BUILT_IN: Mapping[str, Arm] = {
     "t_shirt": Arm("difficulty of the tokens that tell, where noise doesn't change it", {"selector": "t_shirt"}),
     "dsir": Arm("importance resampling towards the queries", {"selector": "dsir", **_WHOLE_POOL}),
     "rds_plus": Arm("in turns what is most like each query", {"selector": "rds_plus"}),
+    "given": Arm("a list that somebody made", {"selector": "given"}),
     "scar": Arm("style that models learn well from, by a ranker of the user's", {"selector": "scar", **_WHOLE_POOL}),
 }
 

@@ -53,9 +53,14 @@ def cosines(store: Store, examples: pl.DataFrame) -> np.ndarray:
 
 
 def candidates(
-    store: Store, eligible: pl.DataFrame, config: SelectionConfig, states: np.ndarray | None = None
+    store: Store,
+    eligible: pl.DataFrame,
+    config: SelectionConfig,
+    states: np.ndarray | None = None,
+    given: Sequence[str] = (),
 ) -> Candidates:
-    """The eligible examples as the arm reads them. states: (Q, d) of the queries, where the arm compares those."""
+    """The eligible examples as the arm reads them. states: (Q, d) of the queries, where the arm compares those. given: ids of
+    the list that an arm takes."""
     chooses = SELECTORS[config.selector]
     frame = eligible.select("example_id", "bin", *chooses.reads(config))
     _require_signals(frame, chooses.reads(config), config)
@@ -67,7 +72,7 @@ def candidates(
     if chooses.likeness:
         assert states is not None
         likeness = _likeness(store, eligible, states)
-    return Candidates(frame, vectors, centroids, texts, likeness)
+    return Candidates(frame, vectors, centroids, texts, likeness, given)
 
 
 def _require_signals(frame: pl.DataFrame, signals: Sequence[str], config: SelectionConfig) -> None:

@@ -9,6 +9,7 @@ from adg_pipeline import report
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.assets.asked import asked
 from adg_pipeline.assets.candidates import scored_examples
+from adg_pipeline.assets.given import find_given
 from adg_pipeline.assets.queries import stored_states
 from adg_pipeline.assets.subset import make_manifest, publish, rank, reasons_in_words, require_subset, subset_rows
 from adg_pipeline.errors import SettingsError
@@ -79,7 +80,9 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads else [])]
         with store.damage_named(read, inputs.shards):
             try:
-                ranking, stability = rank(store, scored_examples(store, inputs, config), config, states)
+                given = find_given(store, inputs.shards, config) if SELECTORS[config.selector].given else None
+                examples, listed = scored_examples(store, inputs, config), () if given is None else given.ids
+                ranking, stability = rank(store, examples, config, states, listed)
             except SettingsError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             require_subset(ranking, config)
@@ -95,6 +98,8 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             remember = (lambda: None) if by_sensor else (lambda: store.remember_subset(arm, kept))
             publish(store.selection_dir(arm), ranking, subset, manifest, remember)
             history.prune(config.history)
+        if given is not None and given.warning:
+            context.log.warning(f"selected_subset {arm}: {given.warning}")
         if inputs.left_out:
             context.log.warning(f"selected_subset {arm}: shards left out: {', '.join(inputs.left_out)}")
         counts = manifest["counts"]

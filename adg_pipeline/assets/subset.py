@@ -1,7 +1,7 @@
 """What a subset is made of: where every example stands, the selected ones in full, and the folder that is published."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,11 @@ RANKING = [
 
 
 def rank(
-    store: Store, examples: pl.DataFrame, config: SelectionConfig, states: np.ndarray | None = None
+    store: Store,
+    examples: pl.DataFrame,
+    config: SelectionConfig,
+    states: np.ndarray | None = None,
+    given: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Where every example stands: left_out (a reason), or its place in its bin, and whether it is selected; and how stable
     that is.
@@ -54,7 +58,7 @@ def rank(
     unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
     table = examples.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
-    chosen_from = candidates(store, eligible, config, states)
+    chosen_from = candidates(store, eligible, config, states, given)
     places = SELECTORS[config.selector].choose(chosen_from, config)
     stability = jackknife(chosen_from, config, places, lambda rows: cosines(store, eligible[rows]))
     # Of an arm without bins the semantic one is shown, which decided nothing.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, require_known, set_option
+from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import say
 
 
@@ -36,6 +36,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--limit", type=click.IntRange(min=1), help="A quick look: the first so many questions of each task.")
 @click.option("--baseline", help="What the others are compared with (comparison_report.baseline).")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what is to be done and what that costs, and stop.")
+@preset_option
 @set_option
 @as_json
 def compare(
@@ -46,6 +47,7 @@ def compare(
     limit: int | None,
     baseline: str | None,
     only_plan: bool,
+    preset: str | None,
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -75,13 +77,13 @@ def compare(
         if value is not None:
             given[f"{key}={value}"] = said
     store, report = open_store(), RunReport()
-    against = settings_in_force(store, flags=given).settings.comparison_report.baseline
+    against = settings_in_force(store, flags=given, preset=preset).settings.comparison_report.baseline
     require_known([*arms, against], option="--arms")
     arms = list(dict.fromkeys([*arms, against]))
     if len(budgets) > 1:
         arms = [with_budget(arm, budget) for arm in arms for budget in sorted(set(budgets))]
     given[f"comparison_report.arms={json.dumps(arms)}"] = "--arms"
-    asked = {name: settings_in_force(store, name, given) for name in arms}
+    asked = {name: settings_in_force(store, name, given, preset=preset) for name in arms}
     require_read(asked, given)
     for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
         say(f"kept from an earlier run: {difference}; {DROP}")

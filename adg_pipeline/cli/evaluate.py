@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, require_known, set_option
+from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import print_rows, say
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--run-code", is_flag=True, help="Run programs that the model writes (benchmark_results.run_code).")
 @click.option("--revision", help="Revision of a hub model.")
+@preset_option
 @set_option
 @as_json
 def evaluate(
@@ -43,6 +44,7 @@ def evaluate(
     limit: int | None,
     run_code: bool,
     revision: str | None,
+    preset: str | None,
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -70,9 +72,9 @@ def evaluate(
     store = open_store()
     failed: list[str] = []
     if model:
-        folders = {model: _of_model(store, model, revision, given)}
+        folders = {model: _of_model(store, model, revision, given, preset)}
     else:
-        report = _of_arms(store, arms, seeds, given)
+        report = _of_arms(store, arms, seeds, given, preset)
         folders = {name: Path(folder) for name, folder in report.results.items()}
         failed = report.failed
     found = {name: results for name, folder in folders.items() if (results := read_results(folder)) is not None}
@@ -96,19 +98,21 @@ def evaluate(
         sys.exit(1)
 
 
-def _of_model(store: "Store", model: str, revision: str | None, given: Mapping[str, str]) -> Path:
+def _of_model(store: "Store", model: str, revision: str | None, given: Mapping[str, str], preset: str | None) -> Path:
     from adg_pipeline.lineage.in_force import settings_in_force
     from adg_pipeline.orchestration.evaluating import evaluate_here
     from adg_pipeline.resources.evaluator import find_model, plan_evaluation, require_evaluable
 
-    config = settings_in_force(store, flags=given).settings.benchmark_results
+    config = settings_in_force(store, flags=given, preset=preset).settings.benchmark_results
     suite = require_evaluable(config, store.benchmark_data)
     found = find_model(model, revision)
     output = store.model_results_dir(found.label, suite.name, config.limit)
     return evaluate_here(plan_evaluation(found, output, store.benchmark_data, config), say)
 
 
-def _of_arms(store: "Store", arms: Sequence[str], seeds: Sequence[int], given: Mapping[str, str]) -> "RunReport":
+def _of_arms(
+    store: "Store", arms: Sequence[str], seeds: Sequence[int], given: Mapping[str, str], preset: str | None
+) -> "RunReport":
     from adg_pipeline.lineage.in_force import DROP, settings_in_force
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.run_health import dead_runs_ended
@@ -118,7 +122,7 @@ def _of_arms(store: "Store", arms: Sequence[str], seeds: Sequence[int], given: M
 
     require_known(arms)
     report = RunReport()
-    asked = {name: settings_in_force(store, name, given) for name in arms}
+    asked = {name: settings_in_force(store, name, given, preset=preset) for name in arms}
     for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
         say(f"kept from an earlier run: {difference}; {DROP}")
     for of in asked.values():

@@ -15,6 +15,27 @@ set_option = click.option(
 )
 
 
+class _Preset(click.ParamType):
+    """Known names are looked up when they are asked for: a command's help reads no file before."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
+        from adg_pipeline.settings.presets import presets
+
+        if value not in (known := presets()):
+            self.fail(f"there is no preset {value!r}; known are {', '.join(known)}", param, context)
+        return value
+
+
+preset_option = click.option(
+    "--preset",
+    type=_Preset(),
+    help="Settings that come with the project, weaker than adg.yaml and --set: paper-llama3-8b, paper-qwen2.5-7b, published "
+    "(docs/reproduce.md).",
+)
+
+
 def open_store() -> "Store":
     from adg_pipeline.store import Store, default_data_dir
 

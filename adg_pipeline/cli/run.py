@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, require_known, set_option
+from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import say
 
 
@@ -18,6 +18,7 @@ from adg_pipeline.cli.output import say
 @click.option("--retry", is_flag=True, help="Try shards again that were put aside.")
 @click.option("--in-process/--multiprocess", "in_process", default=None, help="Where steps run; by default what fits.")
 @click.option("--as-configured", is_flag=True, help="Drop what flags of earlier runs set: adg.yaml holds again.")
+@preset_option
 @set_option
 @as_json
 def run(
@@ -27,6 +28,7 @@ def run(
     retry: bool,
     in_process: bool | None,
     as_configured: bool,
+    preset: str | None,
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -47,7 +49,7 @@ def run(
     if budget:
         given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
     store, report = open_store(), RunReport()
-    asked = {name: settings_in_force(store, name, given, as_configured=as_configured) for name in arms}
+    asked = {name: settings_in_force(store, name, given, as_configured=as_configured, preset=preset) for name in arms}
     require_read(asked, given)
     for difference in dict.fromkeys(line for of in asked.values() for line in of.differences):
         say(f"kept from an earlier run: {difference}; {DROP}")

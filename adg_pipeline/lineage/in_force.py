@@ -11,6 +11,7 @@ from adg_pipeline.algorithms.selectors.base import REFERENCE_SIGNALS
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.settings.kept import Kept, as_override, in_words, spoken, still_held, values
 from adg_pipeline.settings.loading import Origins, Settings, load_file, override
+from adg_pipeline.settings.presets import preset_flags
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
@@ -38,11 +39,17 @@ class InForce:
 
 
 def settings_in_force(
-    store: Store, arm: str | None = None, flags: Mapping[str, str] | None = None, *, as_configured: bool = False
+    store: Store,
+    arm: str | None = None,
+    flags: Mapping[str, str] | None = None,
+    *,
+    as_configured: bool = False,
+    preset: str | None = None,
 ) -> InForce:
     """What holds for the arm's subset, or (None) for shards alone.
 
-    flags: ``section.key=value`` → how the user wrote it. as_configured: drop what is kept. Raises SettingsError.
+    flags: ``section.key=value`` → how the user wrote it. as_configured: drop what is kept. preset: settings that are weaker
+    than adg.yaml, the arm's own and flags, and stronger than what is kept. Raises SettingsError.
     """
     flags = flags or {}
     for flag, said in flags.items():
@@ -55,14 +62,15 @@ def settings_in_force(
     _require_arms_read(of_all, of_file)
     of_arm = _arm_settings(of_all, of_file, arm) if arm is not None else {}
     configured, _ = override(of_file, of_arm)
-    given = {flag.partition("=")[0] for flag in flags}
+    of_preset = preset_flags(preset, {*spoken(configured)}) if preset is not None else {}
+    given = {flag.partition("=")[0] for flag in (*flags, *of_preset)}
     known = values(configured)
     held = {} if as_configured else still_held(_recorded(store, arm), spoken(configured))
     kept = {key: one for key, one in held.items() if key in known and one["value"] != known[key] and key not in given}
     written = {
         as_override(key, one): f"{key}={one['value']}, kept from an earlier run ({DROP})" for key, one in kept.items()
     }
-    settings, origins = override(of_file, {**of_arm, **written, **flags})
+    settings, origins = override(of_file, {**of_preset, **of_arm, **written, **flags})
     _require_known(settings, origins)
     return InForce(arm, settings, configured, kept, origins)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.algorithms.selectors.base import FILES
 from adg_pipeline.errors import StoreError
 from adg_pipeline.formats.shards import PoolListing
 from adg_pipeline.formats.staging import sha256_of
@@ -243,11 +244,12 @@ def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any
 
 
 def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a selection. Its query file is told by what it holds: edited, it asks for another subset. It counts only
-    where it is read."""
-    queries, selector = selection.get("queries"), SELECTORS.get(selection.get("selector", "adg"))
-    if queries is None or (selector is not None and not selector.queries):
-        return {name: value for name, value in selection.items() if name != "queries"}
-    if not Path(queries).is_file():
-        return dict(selection)
-    return {**selection, "queries": sha256_of(Path(queries))}
+    """Settings of a selection. A file that they name is told by what it holds: edited, it asks for another subset. It counts
+    only where it is read."""
+    selector = SELECTORS.get(selection.get("selector", "adg"))
+    read = {name: value for name, value in selection.items() if name not in FILES}
+    for name in FILES if selector is None else selector.files:
+        path = selection.get(name)
+        if path is not None:
+            read[name] = sha256_of(Path(path)) if Path(path).is_file() else path
+    return read

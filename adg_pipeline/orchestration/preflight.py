@@ -125,6 +125,12 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "finetuned_checkpoint.accelerate_config", f"there is no file {accelerate} ({Path(accelerate).absolute()})"
 
 
+_FILES = {
+    "queries": "a pool file of examples that the subset is to help with",
+    "given": "a file that lists the subset: ids, one a line, or examples in any pool format",
+}
+
+
 def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterator[tuple[str, str]]:
     """What an arm reads that these settings wouldn't give."""
     losses = settings.reference_losses
@@ -141,10 +147,12 @@ def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterato
         chooses = SELECTORS[config.selector]
         if chooses.likeness and not losses.states:
             yield "reference_losses.states", f"{arm} reads hidden states: set it to true"
-        if chooses.queries and config.queries is None:
-            yield "selected_subset.queries", f"{arm} needs a pool file of examples that the subset is to help with"
-        elif chooses.queries and not Path(config.queries or "").is_file():
-            yield "selected_subset.queries", f"there is no file {Path(config.queries or '').absolute()}"
+        for name in chooses.files:
+            path = getattr(config, name)
+            if path is None:
+                yield f"selected_subset.{name}", f"{arm} needs {_FILES[name]}"
+            elif not Path(path).is_file():
+                yield f"selected_subset.{name}", f"there is no file {Path(path).absolute()}"
         samples, first = settings.generations.samples, config.first_answers
         if first is not None and first > samples:
             yield (

@@ -75,8 +75,9 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
         }.items()
         if names
     )
-    if not changed and SELECTORS[settings.selected_subset.selector].queries:
-        changed = ["the file of selected_subset.queries holds other examples"]
+    if not changed:
+        files = SELECTORS[settings.selected_subset.selector].files
+        changed = [f"the file of selected_subset.{name} holds other examples" for name in files]
     yield from changed or ["it was made by an earlier version"]
 
 

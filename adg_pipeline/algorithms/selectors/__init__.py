@@ -9,6 +9,7 @@ from adg_pipeline.algorithms.selectors.adg import ADG
 from adg_pipeline.algorithms.selectors.base import Candidates, Selector
 from adg_pipeline.algorithms.selectors.deita import DEITA_FILTER
 from adg_pipeline.algorithms.selectors.dsir import DSIR
+from adg_pipeline.algorithms.selectors.given import GIVEN
 from adg_pipeline.algorithms.selectors.ifd import IFD, SUPERFILTERING
 from adg_pipeline.algorithms.selectors.likelihood import PERPLEXITY, REFERENCE_PROBABILITY, UPD
 from adg_pipeline.algorithms.selectors.longest import LONGEST
@@ -39,6 +40,7 @@ SELECTORS: Mapping[str, Selector] = {
     "dsir": DSIR,
     "rds_plus": RDS_PLUS,
     "scar": SCAR,
+    "given": GIVEN,
 }
 
 __all__ = ["SELECTORS", "Candidates", "Selector"]

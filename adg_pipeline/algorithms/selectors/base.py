@@ -49,6 +49,7 @@ REFERENCE_SIGNALS = (
     "selective_tokens", "ranker_score",
 )  # fmt: skip
 TEXTS = ("instruction", "input", "output")
+FILES = ("queries", "given")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Candidates:
 
     frame: example_id, bin, and the signals that the selector declares. vectors: (N, d) of the instructions, at unit
     length. centroids: (C, d) of the bins. queries: texts of what the subset is meant to help with. likeness: (N, Q) cosines
-    of the examples' states to those of the queries, NaN where an example has none.
+    of the examples' states to those of the queries, NaN where an example has none. given: ids of a list that somebody made,
+    in its order.
     """
 
     frame: pl.DataFrame
@@ -65,6 +67,7 @@ class Candidates:
     centroids: NDArray[np.float32] | None = None
     queries: Sequence[str] = ()
     likeness: NDArray[np.float32] | None = None
+    given: Sequence[str] = ()
 
 
 Scores = NDArray[np.float64]
@@ -77,9 +80,9 @@ class Selector:
 
     choose: gives the columns of `rank_table` and ``left_out`` (null, or why the selector can't take the example), one row
     per candidate in the order given; the result depends on the order of rows in no other way. signals: columns it
-    reads. vectors, centroids, queries, likeness: whether it reads those. greedy: takes one example after the other, so there
-    are no ranking and no quotas. draws: whether `selected_subset.seed` decides what it takes. source: the paper or code that
-    it follows.
+    reads. vectors, centroids, queries, likeness, given: whether it reads those. greedy: takes one example after the other,
+    so there are no ranking and no quotas. draws: whether `selected_subset.seed` decides what it takes. source: the paper or
+    code that it follows.
     """
 
     choose: Choose
@@ -89,6 +92,7 @@ class Selector:
     centroids: bool = False
     queries: bool = False
     likeness: bool = False
+    given: bool = False
     greedy: bool = False
     draws: bool = False
 
@@ -97,7 +101,12 @@ class Selector:
         """Settings without which there is nothing for it to read."""
         asked = [f"reference_losses.{ON_REQUEST[name]}" for name in self.signals if name in ON_REQUEST]
         states = ["reference_losses.states"] if self.likeness else []
-        return tuple(dict.fromkeys([*asked, *states, *(["selected_subset.queries"] if self.queries else [])]))
+        return tuple(dict.fromkeys([*asked, *states, *(f"selected_subset.{name}" for name in self.files)]))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Fields of `SelectionConfig` that name a file it reads."""
+        return tuple(name for name in FILES if getattr(self, name))
 
     def ignores(self, config: SelectionConfig) -> tuple[str, ...]:
         """Fields of `SelectionConfig` that change nothing for it, beside the others that these settings have."""
@@ -105,7 +114,7 @@ class Selector:
             **dict.fromkeys(("bins", "rank", "length_control"), not self.greedy),
             "quota": not self.greedy and config.bins != "none",
             **dict.fromkeys(("weight", "first_answers"), "dispersion" in self.signals),
-            "queries": self.queries,
+            **{name: name in self.files for name in FILES},
             "seed": self.is_drawn(config),
         }
         return tuple(name for name, it_does in read.items() if not it_does)

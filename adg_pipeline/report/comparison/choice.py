@@ -22,7 +22,7 @@ def composition(comparison: Comparison) -> list[Row]:
     return [
         {"by": "Source", "rows": _shares(comparison, pool, "source", SOURCES)},
         {"by": "Length of the reference, in characters", "rows": _shares(comparison, pool, "length", None)},
-        {"by": "Topic: a semantic bin and the words that tell it", "rows": _shares(comparison, pool, "bin", BINS)},
+        {"by": "Topic (bin, and its telling words)", "rows": _shares(comparison, pool, "bin", BINS)},
     ]
 
 

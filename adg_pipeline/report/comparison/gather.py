@@ -39,7 +39,7 @@ def gather(
         records=records,
         rejected=rejected,
         corners=list(corners(store, pool, arms)),
-        costs=[*_shard_costs(store, shards), *costs],
+        costs=_with_total([*_shard_costs(store, shards), *costs]),
         topics=_topics(store, shards, pool),
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **facts,
@@ -150,6 +150,13 @@ def _shard_costs(store: Store, shards: Sequence[str]) -> Iterator[Cost]:
             tokens,
             " or ".join(sorted({facts["hardware"] for facts in timed})) or None,
         )
+
+
+def _with_total(costs: Sequence[Cost]) -> list[Cost]:
+    """The stages, and what all that was recorded of them took."""
+    seconds = [cost.seconds for cost in costs if cost.seconds is not None]
+    what = "" if len(seconds) == len(costs) else "of the stages whose time was recorded"
+    return [*costs, Cost("In all", what, sum(seconds), sum(cost.tokens or 0 for cost in costs))]
 
 
 def _table(store: Store, asset: str, shard: str, columns: Sequence[str]) -> pl.DataFrame:

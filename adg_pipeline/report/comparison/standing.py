@@ -49,8 +49,10 @@ def untuned(comparison: Comparison) -> Row | None:
         "mean": percent(row["mean"]),
         "interval": between(row["low"], row["high"]),
         "baseline": row["baseline"],
-        "difference": points(row["difference"]),
-        "between": between(row["difference_low"], row["difference_high"], signed=True),
+        "gain": "–" if row["difference"] is None else points(-row["difference"]),
+        "between": ""
+        if row["difference_low"] is None
+        else between(-row["difference_high"], -row["difference_low"], signed=True),
     }
 
 

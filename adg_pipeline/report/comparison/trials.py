@@ -205,7 +205,7 @@ def training_costs(trials: Sequence[Trial], untuned: Results | None = None) -> I
         "Evaluation",
         f"{len(asked)} evaluations",
         sum(one["seconds"] for one in asked),
-        hardware=_hardware(one["device"] for one in asked),
+        hardware=_hardware("CPU" if one["device"] == "cpu" else one["device"] for one in asked),
     )
 
 

@@ -39,6 +39,8 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def seconds(spent: float | None) -> str:
     if spent is None:
         return "not recorded"
+    if spent < 0.5:
+        return "under 1 s"
     if spent < 90:
         return f"{spent:.0f} s"
     return f"{spent / 60:.0f} min" if spent < 5400 else f"{spent / 3600:.1f} h"

@@ -14,7 +14,7 @@ class SelectionConfig(Section):
         "budget", "weight", "rank", "quota", "seed",
         "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
     )  # fmt: skip
-    RECIPE_IF_SET = ("selector", "bins", "length_control", "reach", "first_answers", "queries")
+    RECIPE_IF_SET = ("selector", "bins", "length_control", "reach", "first_answers", "queries", "given")
 
     budget: int = Field(
         default=10_000,
@@ -51,6 +51,10 @@ class SelectionConfig(Section):
     queries: str | None = Field(
         default=None,
         description="dsir, rds_plus: a pool file (any format) of examples that the subset is meant to help with.",
+    )
+    given: str | None = Field(
+        default=None,
+        description="given: a file that lists the subset, the best first: ids, one a line, or examples in any pool format.",
     )
     max_empty_answers: int = Field(
         default=0, ge=0, le=64, description="Examples with more empty answers than this are not selected."

@@ -48,4 +48,5 @@ def candidates(rows: int, seed: int = 0) -> Candidates:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     centroids = draw.standard_normal((BINS, DIMENSION)).astype(np.float32)
     likeness = draw.uniform(-1, 1, (rows, 2)).round(1).astype(np.float32)
-    return Candidates(frame, vectors, centroids, ["Say a red", "Say b blue"], likeness)
+    given = [f"ex-{row:04d}" for row in draw.permutation(rows)[: max(1, rows // 2)]]
+    return Candidates(frame, vectors, centroids, ["Say a red", "Say b blue"], likeness, given)

@@ -13,6 +13,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import OUT_OF_REACH
 from adg_pipeline.algorithms.selectors.deita import filter_repetitions
 from adg_pipeline.algorithms.selectors.dsir import importance, ngram_counts
+from adg_pipeline.algorithms.selectors.given import NOT_GIVEN
 from adg_pipeline.algorithms.selectors.ifd import NO_HELP
 from adg_pipeline.algorithms.selectors.mig import greedy, propagation
 from adg_pipeline.algorithms.selectors.rds_plus import round_robin
@@ -32,6 +33,15 @@ def ranked(arm: str, budget: int, **columns: list[float] | list[str] | None) -> 
     rows = len(next(iter(columns.values())) or [])
     frame = pl.DataFrame({"example_id": list("abcdefgh")[:rows], "bin": [0] * rows, **columns})
     return BUILT_IN[arm].chooses.choose(Candidates(frame), BUILT_IN[arm].config(SelectionConfig(budget=budget)))
+
+
+def test_a_given_list_is_taken_in_its_order_up_to_the_budget() -> None:
+    frame = pl.DataFrame({"example_id": list("abcd"), "bin": [0] * 4})
+    pool = Candidates(frame, given=["c", "a", "d"])
+    for budget, ids in ((2, ["c", "a"]), (9, ["c", "a", "d"])):
+        table = SELECTORS["given"].choose(pool, SelectionConfig(selector="given", budget=budget))
+        assert table.filter("selected").sort("position")["example_id"].to_list() == ids
+        assert table["left_out"].to_list() == [None, NOT_GIVEN, None, None]
 
 
 def test_every_selector_names_its_source() -> None:
