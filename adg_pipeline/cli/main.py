@@ -12,7 +12,22 @@ from typing import Any
 
 import click
 
-from adg_pipeline.cli import arms, benchmarks, compare, demo, dev, evaluate, explain, export, pool, run, status, subset
+from adg_pipeline.cli import (
+    arms,
+    benchmarks,
+    compare,
+    demo,
+    dev,
+    evaluate,
+    explain,
+    export,
+    plan,
+    pool,
+    probe,
+    run,
+    status,
+    subset,
+)
 from adg_pipeline.cli.output import say
 from adg_pipeline.host.signals import signals_kept
 
@@ -46,6 +61,8 @@ def adg() -> None:
 for command in (
     demo.demo,
     pool.pool,
+    plan.plan,
+    probe.probe,
     run.run,
     status.status,
     arms.arms,

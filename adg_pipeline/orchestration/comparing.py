@@ -5,12 +5,15 @@ all arms: what is there when somebody stops it is a comparison of fewer seeds.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
+from adg_pipeline.algorithms.costs import SAMPLING, Planned, planned, total_seconds
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.lineage.trials import is_evaluated, is_selected, is_trained, untuned_job
+from adg_pipeline.orchestration.planning.plan import work_to_do
+from adg_pipeline.orchestration.planning.profile import known_profile
 from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline.progress import duration
 from adg_pipeline.resources.evaluator.launch import is_published
@@ -27,6 +30,7 @@ class Todo:
 
     shards: to compute, with the answers that are to be sampled for them at most. subsets, trainings, evaluations: by name.
     untuned: whether the backbone itself is to be evaluated.
+    stages: what the shards take, stage by stage; empty where nothing tells.
     train_seconds, train_tokens, evaluate_seconds: of one, as those took that are stored; None where there is none yet.
     """
 
@@ -40,20 +44,22 @@ class Todo:
     train_seconds: float | None
     train_tokens: float | None
     evaluate_seconds: float | None
+    stages: Sequence[Planned] = ()
 
     @property
     def seconds(self) -> float | None:
-        """Of trainings and evaluations, as far as known."""
+        """Of shards, trainings and evaluations, as far as known."""
         evaluations = len(self.evaluations) + self.untuned
         parts = [(len(self.trainings), self.train_seconds), (evaluations, self.evaluate_seconds)]
-        return sum(number * (of or 0) for number, of in parts) if any(of for _, of in parts) else None
+        known = self.stages or any(of for _, of in parts)
+        return total_seconds(self.stages) + sum(number * (of or 0) for number, of in parts) if known else None
 
     def in_words(self) -> list[str]:
         """A line for each kind of work."""
         lines = []
         if self.shards:
             answers = f"at most {self.answers:,} answers to sample" if self.answers else "not read yet"
-            lines.append(f"{len(self.shards)} shards to compute, {answers}")
+            lines.append(f"{len(self.shards)} shards to compute, {answers}, {self._shards_in_words()}")
         if self.subsets:
             lines.append(f"{len(self.subsets)} subsets to select: {', '.join(self.subsets)}")
         tokens = f", {self.train_tokens:,.0f} tokens" if self.train_tokens else ""
@@ -66,13 +72,20 @@ class Todo:
         if self.untuned:
             lines.append("the untuned backbone to evaluate, beside them")
         if self.seconds:
-            lines.append(f"about {duration(self.seconds)} of trainings and evaluations in all")
+            lines.append(f"about {duration(self.seconds)} in all, as far as known")
         return lines
+
+    def _shards_in_words(self) -> str:
+        if not self.stages:
+            return "how long isn't known yet: `adg plan` measures it"
+        tokens = sum(stage.tokens or 0 for stage in self.stages if stage.stage == SAMPLING)
+        return f"about {duration(total_seconds(self.stages))}, {tokens:,.0f} tokens sampled"
 
 
 def to_do(store: Store, asked: Mapping[str, InForce], seeds: Sequence[int], runner: Runner) -> Todo:
-    """Look at what is stored. Where shards are behind, all that follows them is to be done."""
-    states = runner.states()
+    """Look at what is stored; what isn't read of the pool is read for it. Where shards are behind, all that follows them is
+    to be done."""
+    states = runner.read_pool(runner.states(), "to see how much there is to compute")
     behind = [shard for shard, state in states.items() if state.needs_work]
     settings = runner.settings
     sampled = sum(state.assets["raw_pool"].rows or 0 for shard, state in states.items() if shard in behind)
@@ -87,6 +100,9 @@ def to_do(store: Store, asked: Mapping[str, InForce], seeds: Sequence[int], runn
         if (arm, seed) in trainings or not is_evaluated(store, arm, seed, asked[arm].settings)
     ]
     trained, tokens = _trainings_before(store)
+    work = work_to_do(store, states, settings, runner.wanted, 0)
+    known = known_profile(store, settings, runner.wanted, work) if sampled else None
+    stages = [] if known is None else planned(known[0], replace(work, answers=max(0, work.answers - known[1])))
     return Todo(
         behind,
         sampled * settings.generations.samples,
@@ -98,6 +114,7 @@ def to_do(store: Store, asked: Mapping[str, InForce], seeds: Sequence[int], runn
         trained,
         tokens,
         _evaluations_before(store, settings),
+        stages,
     )
 
 

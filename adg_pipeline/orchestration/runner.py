@@ -41,6 +41,7 @@ from adg_pipeline.settings.budget import budget_fault, count_different, is_asked
 from adg_pipeline.settings.kept import Kept, spoken, to_keep, values
 from adg_pipeline.store import Store
 from adg_pipeline.store.kept import SHARED
+from adg_pipeline.store.provenance import Recipe
 
 Say = Callable[[str], None]
 SHARD_SECTIONS = ("raw_pool", "generations", "reference_losses", "embeddings", "divergence_scores")
@@ -147,16 +148,27 @@ class Runner:
         if self._usable(states, read, config.budget) >= config.budget:
             return
         if unread:
-            self._say(f"reading {len(unread)} shards to see whether the pool is large enough for the budget")
-            self.register(list(states))
-            self.compute(unread, ["raw_pool"])
-            states = self.states()
+            states = self.read_pool(states, "to see whether the pool is large enough for the budget")
         takes_part = [shard for shard, state in states.items() if state.put_aside is None]
         if any(states[shard].assets["raw_pool"].state != "current" for shard in takes_part):
             return
         fault = budget_fault(config.budget, self._usable(states, takes_part, config.budget))
         if fault is not None:
             raise SettingsError(f"{origins.of('selected_subset.budget')}: {fault}")
+
+    def read_pool(self, states: Mapping[str, ShardState], why: str) -> dict[str, ShardState]:
+        """Read the shards that aren't read yet; no model is opened for that. Returns the states after it."""
+        unread = [shard for shard in _to_compute(states) if states[shard].assets["raw_pool"].state != "current"]
+        if unread:
+            self._say(f"reading {len(unread)} shards {why}")
+            self.register(list(states))
+            self.compute(unread, ["raw_pool"])
+        return self.states() if unread else dict(states)
+
+    @property
+    def wanted(self) -> Mapping[str, Recipe]:
+        """The recipe of each shard asset under these settings."""
+        return self._wanted
 
     def _usable(self, states: Mapping[str, ShardState], shards: Sequence[str], enough: int) -> int:
         """Different examples of shards that are read and take part; not counted on beyond `enough`."""

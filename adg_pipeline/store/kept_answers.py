@@ -45,6 +45,10 @@ class KeptAnswers:
         )
         self._forget_old()
 
+    def new_journal(self, name: str) -> Path:
+        """Where answers that belong to no shard yet are written as they come."""
+        return self._place(name, ".jsonl")
+
     def _place(self, shard: str, suffix: str) -> Path:
         return self._directory / f"{shard}-{uuid.uuid4().hex[:12]}{suffix}"
 

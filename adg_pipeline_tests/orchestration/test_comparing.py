@@ -10,9 +10,9 @@ import pytest
 
 from adg_pipeline.lineage.in_force import InForce, settings_in_force
 from adg_pipeline.orchestration.comparing import compare, to_do
-from adg_pipeline.orchestration.runner import RunReport
+from adg_pipeline.orchestration.runner import Runner, RunReport
 from adg_pipeline_tests.trials import Rehearsal
-from adg_pipeline_tests.workbench import Workbench
+from adg_pipeline_tests.workbench import Workbench, records
 
 ARMS, SEEDS = ("adg", "random"), (42, 43)
 
@@ -81,7 +81,7 @@ def test_what_is_current_is_not_done_again_and_what_differs_is_refused_by_name(
     assert plan[-3:] == [
         "0 of 4 trainings to do",
         "1 of 4 evaluations to do, 4 s each as measured before",
-        "about 4 s of trainings and evaluations in all",
+        "about 4 s in all, as far as known",
     ]
     assert rehearse(ready)[0] == []
 
@@ -112,3 +112,21 @@ def test_arms_of_several_budgets_are_compared_with_the_baseline_of_the_same(
     assert rows == {"adg": 12, "random-6": 6, "random-9": 9}
     refused = ready.adg("run", "--arm", "nosuch-6")
     assert refused.code == 2
+
+
+def test_it_says_beforehand_what_new_shards_take_as_those_that_are_stored_took(ready: Workbench) -> None:
+    ready.add("c", records(8, first=24))
+    os.environ |= ready.environment()
+    said = {"benchmark_results.suite=embedded": "--suite embedded"}
+    asked = {arm: settings_in_force(ready.store, arm, said) for arm in ARMS}
+    with ready.instance() as instance:
+        todo = to_do(ready.store, asked, SEEDS, Runner(ready.store, asked["adg"], instance, lambda text: None))
+    assert todo.shards == ["c"]
+    assert [stage.stage for stage in todo.stages] == [
+        "instruction_embeddings", "generations", "answer_embeddings", "divergence_scores",
+    ]  # fmt: skip
+    told = todo.in_words()[0]
+    assert told.startswith("1 shards to compute, at most 40 answers to sample, about ")
+    assert told.endswith(" tokens sampled")
+    assert todo.seconds is not None
+    assert ready.store.shards("generations") == ["a", "b"]
