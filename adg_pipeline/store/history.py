@@ -84,6 +84,12 @@ class SubsetHistory:
             shutil.rmtree(old.directory)
 
 
+def subset_learnt(history: SubsetHistory, drawn: Path, name: str) -> StoredSubset | None:
+    """The subset of an id that a checkpoint learnt from, wherever it lies by now. drawn: where the draw of its seed lies."""
+    everywhere = [*history.all(), *filter(None, [_stored(drawn, current=False)])]
+    return next((stored for stored in everywhere if stored.id == name), None)
+
+
 def _stored(directory: Path, *, current: bool) -> StoredSubset | None:
     manifest = read_manifest(directory)
     if manifest is None:

@@ -143,7 +143,7 @@ def curve(comparison: Comparison) -> Row | None:
     widest = math.log(budgets[-1] / budgets[0])
 
     def across(budget: int) -> float:
-        return round(8 + 80 * math.log(budget / budgets[0]) / widest, 2)
+        return round(12 + 74 * math.log(budget / budgets[0]) / widest, 2)
 
     def up(value: float) -> float:
         return round(92 - 84 * (value - low) / ((high - low) or 1.0), 2)
@@ -153,7 +153,8 @@ def curve(comparison: Comparison) -> Row | None:
             "family": family,
             "points": [
                 {
-                    "x": across(arm.budget),
+                    # Side by side, so that intervals of one budget don't cover each other.
+                    "x": round(across(arm.budget) + 1.2 * (number - (len(families) - 1) / 2), 2),
                     "y": up(found[arm.name]["mean"]),
                     "low": None if found[arm.name]["low"] is None else up(max(low, found[arm.name]["low"])),
                     "high": None if found[arm.name]["high"] is None else up(found[arm.name]["high"]),
@@ -161,7 +162,7 @@ def curve(comparison: Comparison) -> Row | None:
                 for arm in sorted(arms, key=lambda one: one.budget)
             ],
         }
-        for family, arms in families.items()
+        for number, (family, arms) in enumerate(families.items())
     ]
     levels = [low + number * step for number in range(round((high - low) / step) + 1)]
     return {

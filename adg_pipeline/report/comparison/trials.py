@@ -19,9 +19,9 @@ from adg_pipeline.resources.evaluator import find_model
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import read_training_manifest
-from adg_pipeline.store.history import StoredSubset
+from adg_pipeline.store.history import subset_learnt
 from adg_pipeline.store.results import NotComparable, Results, read_results, require_comparable, results_name
-from adg_pipeline.store.selections import content_id, read_manifest
+from adg_pipeline.store.selections import content_id
 
 
 class Incomplete(PipelineError):
@@ -232,17 +232,13 @@ def _families(configs: Mapping[str, SelectionConfig]) -> dict[str, str]:
 def _ids(store: Store, trial: Trial) -> list[str]:
     """Ids of the subset that was learnt from, wherever it lies by now. Raises Incomplete where it is gone."""
     name = content_id(trial.selection)
-    drawn = store.drawn_dir(trial.arm, trial.seed)
-    at_hand: list[Path] = [one.directory for one in store.subset_history(trial.arm).all() if one.id == name]
-    if (manifest := read_manifest(drawn)) is not None and content_id(manifest) == name:
-        at_hand.append(drawn)
-    if not at_hand:
+    stored = subset_learnt(store.subset_history(trial.arm), store.drawn_dir(trial.arm, trial.seed), name)
+    if stored is None:
         raise Incomplete(
             f"{trial.name}: its subset {name} is no longer stored, so what it chose can't be shown: "
             f"`adg compare` selects and trains anew"
         )
-    subset = StoredSubset(name, at_hand[0], dict(trial.selection), "", current=False)
-    return subset.rows()["example_id"].to_list()
+    return stored.rows()["example_id"].to_list()
 
 
 def how(trials: Sequence[Trial]) -> dict[str, str]:
