@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Figures of docs/comparison.md, "What it said of the embedded world", and docs/pictures/comparison-*.png.
-# Four arms, three training seeds each, on a pool of 1,600 made-up examples: about 10 minutes on two cores, no GPU, no hub.
+# Four arms, three training seeds each, on a pool of 1,600 made-up examples: 11 minutes of one core, no GPU, no hub.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH" HF_HUB_OFFLINE=1
