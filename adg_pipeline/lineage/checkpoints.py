@@ -44,7 +44,7 @@ def explain_checkpoint(store: Store, folder: Path) -> dict[str, Any]:
             "file": shards[row["shard"]]["file"],
             "record": row["row"],
             "shard": row["shard"],
-            "score": row["score"],
+            "score": None if row["score"] is None else round(row["score"], 4),
             "bin": row["bin"],
         }
         for row in subset.with_columns(pl.col("shard").cast(pl.String)).iter_rows(named=True)
