@@ -108,6 +108,7 @@ def plan(
         work = work_to_do(store, states, settings, runner.wanted, 1 if train else 0)
         if not work.pool:
             raise click.ClickException("the pool has no examples: see `adg pool list`")
+        runner.require_budget()
         found, had = (
             (given_profile, 0)
             if given_profile is not None
@@ -115,11 +116,12 @@ def plan(
         )
     if write_profile is not None:
         write_profile.write_text(found.model_dump_json(indent=2), encoding="utf-8")
+    work = replace(work, answers=max(0, work.answers - had))
     made = make_plan(arm, work, found, list(states), runner.wanted, had)
     keep_plan(store, made)
     prices = Prices(per_hour, per_million)
     rows = [_row(stage, prices, found, work) for stage in made.stages]
-    changes = list(_changes(found, work, prices, selection.budget))
+    changes = list(_changes(found, work, prices))
     if as_json:
         told = {"arm": arm, "measured": found.measured, "examples": work.pool, "stages": rows, "changes": changes}
         click.echo(json.dumps(told, ensure_ascii=False))
@@ -160,7 +162,7 @@ def _total(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"stage": "all", "what": what, "tokens": None, "spread": 0.0, **sums}
 
 
-def _changes(profile: "Profile", work: "Work", prices: "Prices", budget: int) -> Iterator[dict[str, Any]]:
+def _changes(profile: "Profile", work: "Work", prices: "Prices") -> Iterator[dict[str, Any]]:
     """A row for each other setting: what all stages would take with it."""
     from adg_pipeline.algorithms.costs import TRAINING, planned
 
@@ -170,19 +172,19 @@ def _changes(profile: "Profile", work: "Work", prices: "Prices", budget: int) ->
         tokens = next((one.tokens for one in stages if one.stage == stage), None)
         return {"setting": setting, **_total(rows), "tokens": tokens}
 
-    yield row("as set, nothing done yet", work.with_samples(work.samples))
+    whole = work.with_samples(work.samples)
+    yield row("as set, nothing done yet", whole)
     if work.answers:
         for samples in OTHER_SAMPLES:
             if samples != work.samples:
                 yield row(f"generations.samples={samples}", work.with_samples(samples))
         for longest in OTHER_LENGTHS:
             if longest < work.max_new_tokens:
-                yield row(f"generations.max_new_tokens={longest}", replace(work, max_new_tokens=longest))
-    trained = replace(work, budget=work.budget or min(budget, work.pool))
+                yield row(f"generations.max_new_tokens={longest}", replace(whole, max_new_tokens=longest))
     for factor in OTHER_BUDGETS if work.budget else ():
-        number = max(1, round(trained.budget * factor))
+        number = max(1, round(work.budget * factor))
         if number <= work.pool:
-            yield row(f"selected_subset.budget={number}", replace(work, budget=number), TRAINING)
+            yield row(f"selected_subset.budget={number}", replace(whole, budget=number), TRAINING)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, str | None]:
@@ -190,7 +192,6 @@ def _shown(row: Mapping[str, Any]) -> dict[str, str | None]:
     from adg_pipeline.progress import duration
 
     about = f" ± {row['spread']:.0%}" if row["spread"] else ""
-    first = {name: row[name] for name in ("setting", "stage") if name in row}
     first = {"setting": row["setting"]} if "setting" in row else {"stage": row["stage"], "what": row["what"]}
     return {
         **first,
@@ -198,8 +199,12 @@ def _shown(row: Mapping[str, Any]) -> dict[str, str | None]:
         "time": "not known" if row["seconds"] is None else duration(row["seconds"]),
         "GPU-hours": f"{row['gpu_hours']:,.2f}" if row["gpu_hours"] else None,
         "disk": None if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f} MB",
-        "money": None if row["money"] is None else f"{row['money']:,.2f}",
+        "money": None if row["money"] is None else _money(row["money"]),
     }
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"
 
 
 def _print_took(rows: Sequence["Took"], made_at: str, as_json: bool) -> None:

@@ -20,6 +20,7 @@ FEWEST, ENOUGH = 30, 100  # examples: fewer tell nothing; a share of a small poo
 
 @click.command(short_help="How cheaper settings would do, from a sample answered with yours.")
 @click.option("--arm", default="adg", show_default=True, help="Arm whose score is looked at.")
+@click.option("--budget", type=click.IntRange(min=1), help="Examples to select (selected_subset.budget).")
 @click.option(
     "--share", type=click.FloatRange(min=0, max=1, min_open=True), default=0.02, show_default=True,
     help="Share of the pool that is answered.",
@@ -36,6 +37,7 @@ FEWEST, ENOUGH = 30, 100  # examples: fewer tell nothing; a share of a small poo
 @as_json
 def probe(
     arm: str,
+    budget: int | None,
     share: float,
     examples: int | None,
     cuts: Sequence[int],
@@ -49,6 +51,7 @@ def probe(
     A sample is answered with the full setting; all else is told from those answers, and a run doesn't pay for them again.
     """
     from adg_pipeline.algorithms.costs import REFERENCES
+    from adg_pipeline.errors import SettingsError
     from adg_pipeline.lineage.in_force import DROP, reads_references, require_read, settings_in_force
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.planning.probe import CUTS, probe, require_parts
@@ -60,6 +63,8 @@ def probe(
 
     require_known([arm])
     given = {override: f"--set {override}" for override in overrides}
+    if budget:
+        given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
     store = open_store()
     asked = settings_in_force(store, arm, given, preset=preset)
     require_read({arm: asked}, given)
@@ -74,6 +79,11 @@ def probe(
         runner = Runner(store, asked, instance, say, references=reads_references(selection))
         states = runner.read_pool(runner.states(), "to draw a sample")
         pool = sum(state.assets["raw_pool"].rows for state in states.values() if state.put_aside is None)
+        if selection.budget >= pool:
+            raise SettingsError(
+                f"{asked.origins.of('selected_subset.budget')}: selected_subset.budget is {selection.budget:,} and the pool "
+                f"has {pool:,} examples: all are picked, so no setting picks better. Name the budget you mean: --budget N"
+            )
         count = examples or max(ENOUGH, round(share * pool))
         drawn = draw_examples(store, list(states), count)
         say(
@@ -83,6 +93,11 @@ def probe(
         measured = measure(store, settings, drawn, say, references=REFERENCES in runner.wanted, cuts=shorter)
         rates = completed(measured.profile, store, settings, runner.wanted)
         found = probe(replace(measured, profile=rates), settings, other, pool, say)
+        found.left_out.extend(
+            f"generations.max_new_tokens={cut}: the tokenizer isn't at hand (generations.backbone)"
+            for cut in shorter
+            if cut not in measured.cut
+        )
     if as_json:
         click.echo(json.dumps({"arm": arm, **asdict(found)}))
         return

@@ -9,6 +9,7 @@ import pytest
 
 from adg_pipeline.resources.generators.base import AnswerRequest, Outcome
 from adg_pipeline.resources.generators.transformers import TransformersGenerator
+from adg_pipeline_tests.resources.generators.faulty_server import serve
 from adg_pipeline_tests.workbench import Workbench, records
 
 ROWS, SAMPLE, K = 40, 16, 5
@@ -161,3 +162,39 @@ def test_answers_too_few_to_be_parted_are_refused_before_anything_is_asked(bench
         "generations.samples is 3: a probe parts the answers in two that diverge, so it needs 4 and more" in refused.err
     )
     assert asked == []
+
+
+def test_a_budget_that_leaves_nothing_to_choose_is_refused(bench: Workbench, asked: list[str]) -> None:
+    in_two_shards(bench)
+    for command, budget, words in (
+        ("probe", ROWS, f"selected_subset.budget is {ROWS} and the pool has {ROWS} examples: all are picked"),
+        ("plan", ROWS + 1, f"--budget {ROWS + 1}: "),
+    ):
+        refused = bench.adg(command, "--budget", str(budget))
+        assert refused.code == 2
+        assert f"--budget {budget}" in refused.err
+        assert words in refused.err
+    assert asked == []
+
+
+def test_of_a_server_tokens_are_paid_and_what_needs_its_tokenizer_is_not_tried(bench: Workbench) -> None:
+    in_two_shards(bench)
+    bench.settings["embeddings"] = {}
+    with serve() as server:
+        bench.settings["generations"] = {"engine": "endpoint", "endpoint": {"url": server.url, "model": "tiny"}}
+        bench.write_settings()
+        planned = bench.adg("plan", "--json", "--examples", "8", "--per-million", "1000,2000")
+        assert planned.code == 0, planned.err
+        row = next(row for row in planned.json["stages"] if row["stage"] == "generations")
+        asked = len(server.bodies)
+        assert asked == 8 * K
+        # Every answer pays for its prompt, and for what is written.
+        prompts = json.loads((bench.store.root / "plans" / "adg.json").read_text())["profile"]["prompt_tokens"]
+        assert prompts > 0
+        assert row["money"] == pytest.approx(((ROWS - 8) * K * prompts * 1000 + row["tokens"] * 2000) / 1e6)
+        assert row["gpu_hours"] == 0
+        probed = bench.adg("probe", "--examples", "30", "--cut", "3")
+        assert probed.code == 0, probed.err
+        assert len(server.bodies) == 30 * K
+        assert "not tried: generations.max_new_tokens=3: the tokenizer isn't at hand" in probed.out
+        assert "hidden_state isn't tried: the model behind the server isn't named" in probed.err

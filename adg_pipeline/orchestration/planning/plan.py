@@ -6,7 +6,7 @@ that are stored, kept from the last look, or measured now on a few examples of t
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,7 @@ def recipe_ids(wanted: Mapping[str, Recipe]) -> dict[str, str]:
 def make_plan(
     arm: str, work: Work, profile: Profile, shards: Sequence[str], wanted: Mapping[str, Recipe], had: int = 0
 ) -> Plan:
-    """A plan of now. had: answers that are there although no shard holds them yet."""
-    work = replace(work, answers=max(0, work.answers - had))
+    """A plan of now. had: answers that are there although no shard holds them yet, which the work isn't to count."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Plan(arm, now, planned(profile, work), list(shards), profile, recipe_ids(wanted), had)
 
