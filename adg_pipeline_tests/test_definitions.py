@@ -38,6 +38,7 @@ def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
     edges = {name: sorted(dep.asset_key.to_user_string() for dep in spec.deps) for name, spec in specs(defs).items()}
     assert edges == {
         "raw_pool": [],
+        "fingerprints": ["raw_pool"],
         "generations": ["raw_pool"],
         "reference_losses": ["generations", "raw_pool"],
         "answer_embeddings": ["generations", "raw_pool"],
@@ -45,7 +46,14 @@ def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
         "divergence_scores": ["answer_embeddings", "generations", "raw_pool"],
         "semantic_bins": ["instruction_embeddings"],
         "query_states": [],
-        "selected_subset": ["divergence_scores", "query_states", "raw_pool", "reference_losses", "semantic_bins"],
+        "selected_subset": [
+            "divergence_scores",
+            "fingerprints",
+            "query_states",
+            "raw_pool",
+            "reference_losses",
+            "semantic_bins",
+        ],
         "finetuned_checkpoint": ["selected_subset"],
         "benchmark_results": ["finetuned_checkpoint"],
         "comparison_report": ["benchmark_results"],

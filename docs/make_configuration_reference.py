@@ -45,6 +45,8 @@ it. `adg status` then names the setting, before and after. Settings with "no" co
 NOTES = {
     "generations": "The backbone counts by its content, not by its path. With the endpoint engine it counts by the name "
     "that the server is asked for. A larger `samples` asks for the new samples only.",
+    "fingerprints": "Computed for arms whose `selected_subset` reads them ([Curation](curation.md)), in a second for tens of "
+    "thousands of examples.",
     "embeddings": "One section for answer_embeddings and instruction_embeddings. `layers`, `pool` and `max_tokens` "
     "recompute with hidden_state only.",
     "semantic_bins": "A change of these fits new centroids, in seconds to minutes. What `refit_drift` and "

@@ -55,7 +55,7 @@ def jackknife(
     rows = np.arange(total)
     if total > most:
         rows = np.sort(np.argsort(uniform_draws(candidates.frame["example_id"], config.seed), kind="stable")[:most])
-        candidates = _taken(candidates, rows)
+        candidates = candidates.take(rows)
         config = config.model_copy(update={"budget": max(1, round(config.budget * most / total))})
         places = chooses.choose(candidates, config)
     cosines = cosines_of(rows)
@@ -80,8 +80,3 @@ def jackknife(
         "of": total,
     }
     return Stability(summary, kept if len(rows) == total else None)
-
-
-def _taken(candidates: Candidates, rows: Rows) -> Candidates:
-    vectors = candidates.vectors[rows] if candidates.vectors is not None else None
-    return replace(candidates, frame=candidates.frame[rows], vectors=vectors)

@@ -64,7 +64,7 @@ def candidates(
     chooses = SELECTORS[config.selector]
     frame = eligible.select("example_id", "bin", *chooses.reads(config))
     _require_signals(frame, chooses.reads(config), config)
-    vectors = _vectors(store, eligible) if chooses.vectors else None
+    vectors = instruction_vectors(store, eligible) if chooses.vectors else None
     centroids = store.bins.centroids() if chooses.centroids else None
     queries = read_queries(config) if chooses.queries and not chooses.likeness else []
     texts = ["\n".join(query[name] for name in TEXTS if query[name]) for query in queries]
@@ -113,7 +113,7 @@ def _require_bins(store: Store, frame: pl.DataFrame) -> None:
         )
 
 
-def _vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
+def instruction_vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
     """(N, d) vectors of the eligible examples' instructions, in their order."""
     wanted = eligible.select("shard", "example_id").with_row_index("row")
     found: np.ndarray | None = None

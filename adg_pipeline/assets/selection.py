@@ -14,7 +14,7 @@ from adg_pipeline.assets.queries import stored_states
 from adg_pipeline.assets.subset import make_manifest, publish, rank, reasons_in_words, require_subset, subset_rows
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.in_force import reads_references
+from adg_pipeline.lineage.in_force import optional_reads
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.orchestration.compute import SELECTION_POOL
@@ -41,6 +41,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             dg.AssetDep("raw_pool", partition_mapping=every_shard),
             dg.AssetDep("divergence_scores", partition_mapping=every_shard),
             dg.AssetDep("reference_losses", partition_mapping=every_shard),
+            dg.AssetDep("fingerprints", partition_mapping=every_shard),
             "semantic_bins",
             "query_states",
         ],
@@ -63,8 +64,8 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         if config.selector not in SELECTORS:
             known = ", ".join(SELECTORS)
             raise dg.Failure(f"there is no selector {config.selector!r}: choose one of {known}", allow_retries=False)
-        reads = reads_references(config)
-        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), references=reads)
+        reads = optional_reads([config])
+        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), **reads)
         bins = _usable_bins(store, inputs)
         key = selection_key(arm, bins["recipe"], config.recipe(), inputs)
         before = store.selection_manifest(arm)
@@ -77,7 +78,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
 
         compares = SELECTORS[config.selector].likeness
         states = stored_states(store, arm, config, inputs.shards[0]) if compares else None
-        read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads else [])]
+        read = ["divergence_scores", "raw_pool", *(["reference_losses"] if reads["references"] else [])]
         with store.damage_named(read, inputs.shards):
             try:
                 given = find_given(store, inputs.shards, config) if SELECTORS[config.selector].given else None

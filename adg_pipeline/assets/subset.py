@@ -16,6 +16,7 @@ from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.candidates import candidates, cosines
+from adg_pipeline.assets.duplicates import EXACT, reasons, stands_for
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -32,7 +33,7 @@ UNBINNED = "its instruction could not be embedded: its vector is NaN or infinite
 RANKING = [
     "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
     "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "jackknife",
-    "left_out",
+    "left_out", "duplicate_of",
 ]  # fmt: skip
 
 
@@ -46,19 +47,25 @@ def rank(
     """Where every example stands: left_out (a reason), or its place in its bin, and whether it is selected; and how stable
     that is.
 
-    An example that stands in two shards counts once. The same id with other content is a fault of the pool: the content
-    with the smallest hash is kept, whatever the order of the shards.
+    An example that stands in two shards counts once, and so does one that stands under two ids: of them, and of near
+    duplicates where the settings ask for it, the best by score is left (duplicate_of: who stands for one). The same id with
+    other content is a fault of the pool: the content with the smallest hash is kept, whatever the order of the shards.
 
     states: (Q, d) of the queries, where the arm compares those.
     """
     same_id = pl.col("example_id") == pl.col("example_id").shift()
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
     repeat = pl.when(same_id & same_content).then(pl.lit(REPEATED)).when(same_id).then(pl.lit(CONFLICT))
-    reasons = filter_reasons(examples, config).replace_strict(REASONS, default=None)
+    filtered = filter_reasons(examples, config).replace_strict(REASONS, default=None)
     unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
-    table = examples.with_columns(left_out=pl.coalesce(repeat, reasons, unbinned))
+    table = examples.with_columns(left_out=pl.coalesce(repeat, filtered, unbinned))
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
     chosen_from = candidates(store, eligible, config, states, given)
+    stands = stands_for(store, sorted(table["shard"].unique()), eligible, chosen_from, config)
+    if (replaced := stands != np.arange(len(stands))).any():
+        repeats = pl.concat([eligible, reasons(eligible, stands)], how="horizontal").filter(replaced)
+        chosen_from, eligible = chosen_from.take(np.flatnonzero(~replaced)), eligible.filter(~replaced)
+        table = pl.concat([table.filter(pl.col("left_out").is_not_null()), repeats], how="diagonal")
     places = SELECTORS[config.selector].choose(chosen_from, config)
     stability = jackknife(chosen_from, config, places, lambda rows: cosines(store, eligible[rows]))
     # Of an arm without bins the semantic one is shown, which decided nothing.
@@ -70,12 +77,14 @@ def rank(
     ranked = pl.concat([eligible.with_columns(bins.alias("bin"), kept), placed], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
     whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False))
+    if "duplicate_of" not in whole.columns:
+        whole = whole.with_columns(duplicate_of=pl.lit(None, dtype=pl.String))
     return whole.select(RANKING), stability.summary
 
 
 def require_subset(ranking: pl.DataFrame, config: SelectionConfig) -> None:
     """Refuse a budget over the pool, and a subset of nothing: what is at hand is better."""
-    different = ranking.filter(~pl.col("left_out").is_in([REPEATED, CONFLICT]).fill_null(False)).height
+    different = ranking.filter(~pl.col("left_out").is_in([REPEATED, CONFLICT, EXACT]).fill_null(False)).height
     fault = budget_fault(config.budget, different) if is_asked_for(config) else None
     if fault is None and not ranking["selected"].any():
         fault = f"no example can be selected, so the subset at hand stays as it is{reasons_in_words(ranking)}"
@@ -131,7 +140,8 @@ def make_manifest(
     stability: dict[str, Any],
 ) -> dict[str, Any]:
     conflicts = ranking.filter(pl.col("left_out") == CONFLICT)
-    assets = [*SHARD_ASSETS, *(["reference_losses"] if inputs.references else [])]
+    read = {"reference_losses": inputs.references, "fingerprints": inputs.fingerprints}
+    assets = [*SHARD_ASSETS, *(asset for asset, contents in read.items() if contents)]
     shards = {
         shard: {
             "file": (raw := store.required_provenance("raw_pool", shard)).facts["file"],

@@ -56,7 +56,7 @@ def compare(
     What is up to date is not done again: the same command goes on where it was. The baseline is always compared with.
     """
     from adg_pipeline.algorithms.arms import with_budget
-    from adg_pipeline.lineage.in_force import DROP, InForce, reads_references, require_read, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, InForce, optional_reads, require_read, settings_in_force
     from adg_pipeline.orchestration.comparing import compare as bring_up_to_date
     from adg_pipeline.orchestration.comparing import to_do
     from adg_pipeline.orchestration.instance import instance_home, open_instance
@@ -94,11 +94,11 @@ def compare(
     require_evaluable(first.settings.benchmark_results, store.benchmark_data)
     begins = first.settings.finetuned_checkpoint.seed
     trained = range(begins, begins + first.settings.comparison_report.seeds)
-    references = any(reads_references(config) for config in selections.values())
+    reads = optional_reads(selections.values())
     with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
 
         def runner_of(of: InForce) -> Runner:
-            return Runner(store, of, instance, say, references=references)
+            return Runner(store, of, instance, say, reads=reads)
 
         todo = to_do(store, asked, trained, runner_of(first))
         for line in todo.in_words():

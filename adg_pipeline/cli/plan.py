@@ -73,7 +73,7 @@ def plan(
     doesn't pay for them again. Bins and selection aren't planned: they take seconds to minutes on the processor.
     """
     from adg_pipeline.algorithms.costs import Prices
-    from adg_pipeline.lineage.in_force import DROP, reads_references, require_read, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, optional_reads, require_read, settings_in_force
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.planning.plan import keep_plan, kept_plan, make_plan, work_to_do
     from adg_pipeline.orchestration.planning.profile import find_profile, read_profile
@@ -103,7 +103,7 @@ def plan(
     if given_profile is None:
         require_ready(settings, asked.origins, store, say, train=train, arms={arm: selection})
     with open_instance() as instance, open_terminal(instance_home()):
-        runner = Runner(store, asked, instance, say, references=reads_references(selection))
+        runner = Runner(store, asked, instance, say, reads=optional_reads([selection]))
         states = runner.read_pool(runner.states(), "to see how much there is to do")
         work = work_to_do(store, states, settings, runner.wanted, 1 if train else 0)
         if not work.pool:

@@ -52,7 +52,7 @@ def probe(
     """
     from adg_pipeline.algorithms.costs import REFERENCES
     from adg_pipeline.errors import SettingsError
-    from adg_pipeline.lineage.in_force import DROP, reads_references, require_read, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, optional_reads, require_read, settings_in_force
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.planning.probe import CUTS, probe, require_parts
     from adg_pipeline.orchestration.planning.profile import completed
@@ -76,7 +76,7 @@ def probe(
     require_ready(settings, asked.origins, store, say, arms={arm: selection})
     other = _other_embedder(settings, embedder)
     with open_instance() as instance, open_terminal(instance_home()):
-        runner = Runner(store, asked, instance, say, references=reads_references(selection))
+        runner = Runner(store, asked, instance, say, reads=optional_reads([selection]))
         states = runner.read_pool(runner.states(), "to draw a sample")
         pool = sum(state.assets["raw_pool"].rows for state in states.values() if state.put_aside is None)
         if selection.budget >= pool:

@@ -36,7 +36,7 @@ def run(
 
     What was made with flags is renewed with the same, until adg.yaml says something else or another flag is given.
     """
-    from adg_pipeline.lineage.in_force import DROP, reads_references, require_read, settings_in_force
+    from adg_pipeline.lineage.in_force import DROP, optional_reads, require_read, settings_in_force
     from adg_pipeline.lineage.left_out import in_words, left_out
     from adg_pipeline.orchestration.instance import instance_home, open_instance
     from adg_pipeline.orchestration.preflight import pool_to_run, require_ready
@@ -58,8 +58,8 @@ def run(
     selections = {name: of.settings.selected_subset for name, of in asked.items()}
     require_ready(first.settings, first.origins, store, say, train=train, arms=selections)
     with open_instance() as instance, open_terminal(instance_home()), dead_runs_ended(instance, say):
-        references = any(reads_references(config) for config in selections.values())
-        runners = {name: Runner(store, of, instance, say, in_process, references) for name, of in asked.items()}
+        reads = optional_reads(selections.values())
+        runners = {name: Runner(store, of, instance, say, in_process, reads) for name, of in asked.items()}
         if retry:
             for shard in store.quarantine.all():
                 store.quarantine.remove(shard)

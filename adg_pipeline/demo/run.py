@@ -48,7 +48,13 @@ def run_demo(directory: Path, say: Callable[[str], None]) -> str:
             from adg_pipeline.orchestration.runner import Runner
 
             flags = {f"selected_subset.seed={seed}": f"seed {seed} of the demo"} if seed else {}
-            return Runner(store, settings_in_force(store, arm, flags), instance, say, references=True)
+            return Runner(
+                store,
+                settings_in_force(store, arm, flags),
+                instance,
+                say,
+                reads={"references": True, "fingerprints": False},
+            )
 
         report = _compare(store, runner, directory / "work", say)
         growth = _grow(store, runner, say)

@@ -108,11 +108,23 @@ def reads_references(config: SelectionConfig) -> bool:
     return chooses.likeness or not set(chooses.reads(config)).isdisjoint(REFERENCE_SIGNALS)
 
 
-def watched_read_references(store: Store, settings: Settings) -> bool:
-    """Whether any of the arms that sensors renew does."""
-    return any(
-        reads_references(settings_in_force(store, arm).settings.selected_subset) for arm in settings.sensors.arms
-    )
+def reads_fingerprints(config: SelectionConfig) -> bool:
+    """Whether a selection with this configuration reads fingerprints."""
+    return config.near_duplicates is not None
+
+
+def optional_reads(configs: Iterable[SelectionConfig]) -> dict[str, bool]:
+    """Which of the assets that only some arms need any of these reads: arguments of `wanted_recipes`, `selection_inputs`."""
+    known = list(configs)
+    return {
+        "references": any(reads_references(config) for config in known),
+        "fingerprints": any(reads_fingerprints(config) for config in known),
+    }
+
+
+def watched_reads(store: Store, settings: Settings) -> dict[str, bool]:
+    """Likewise, of the arms that sensors renew."""
+    return optional_reads(settings_in_force(store, arm).settings.selected_subset for arm in settings.sensors.arms)
 
 
 def _arm_settings(of_all: Settings, of_file: Origins, name: str) -> dict[str, str]:

@@ -5,9 +5,11 @@
 
 from typing import Any
 
+from adg_pipeline.algorithms.duplicates import ALGORITHM
 from adg_pipeline.settings.loading import Settings
 from adg_pipeline.settings.sections import (
     EmbeddingConfig,
+    FingerprintConfig,
     GenerationConfig,
     RawPoolConfig,
     ReferenceLossConfig,
@@ -19,6 +21,7 @@ CODE_VERSIONS = {
     "raw_pool": "2",
     "generations": "1",
     "reference_losses": "1",
+    "fingerprints": "1",
     "answer_embeddings": "2",
     "instruction_embeddings": "2",
     "divergence_scores": "3",
@@ -92,22 +95,28 @@ def reference_losses_recipe(config: ReferenceLossConfig, generation: GenerationC
     return Recipe("reference_losses", CODE_VERSIONS["reference_losses"], values)
 
 
+def fingerprints_recipe(config: FingerprintConfig) -> Recipe:
+    """Signatures of other versions of the hash don't compare."""
+    return Recipe("fingerprints", CODE_VERSIONS["fingerprints"], {**config.recipe(), "algorithm": ALGORITHM})
+
+
 def query_states_recipe(reference_losses: Recipe) -> Recipe:
     """Takes the recipe of the references that the queries are compared with: both are read in the same way."""
     upstream = {"reference_losses": reference_losses.id}
     return Recipe("query_states", CODE_VERSIONS["query_states"], {}, upstream)
 
 
-def wanted_recipes(settings: Settings, *, references: bool = False) -> dict[str, Recipe]:
+def wanted_recipes(settings: Settings, *, references: bool = False, fingerprints: bool = False) -> dict[str, Recipe]:
     """The recipe of every shard asset under these settings, in the data's order.
 
-    references: whether reference losses are wanted: only arms that read them pay for them.
+    references, fingerprints: whether those are wanted: only arms that read them pay for them.
     """
     backbone, revision = settings.generations.backbone, settings.generations.revision
     generations = generations_recipe(settings.generations)
     answers = answer_embeddings_recipe(settings.embeddings, backbone, revision, generations)
     return {
         "raw_pool": raw_pool_recipe(settings.raw_pool),
+        **({"fingerprints": fingerprints_recipe(settings.fingerprints)} if fingerprints else {}),
         "generations": generations,
         **(
             {"reference_losses": reference_losses_recipe(settings.reference_losses, settings.generations)}

@@ -22,14 +22,16 @@ from adg_pipeline.store.vectors import TABLES
 # Each shard asset and those whose content it is computed from, in the data's order.
 SOURCES: dict[str, tuple[str, ...]] = {
     "raw_pool": ("file",),
+    "fingerprints": ("raw_pool",),
     "instruction_embeddings": ("raw_pool",),
     "generations": ("raw_pool",),
     "reference_losses": ("raw_pool", "generations"),
     "answer_embeddings": ("generations",),
     "divergence_scores": ("answer_embeddings",),
 }
-# Those that every subset needs; reference losses only arms that read them.
-SHARD_ASSETS = tuple(asset for asset in SOURCES if asset != "reference_losses")
+# Only arms that read them need these; every subset needs the others.
+OPTIONAL = ("fingerprints", "reference_losses")
+SHARD_ASSETS = tuple(asset for asset in SOURCES if asset not in OPTIONAL)
 State = Literal["current", "missing", "stale", "damaged"]
 
 
@@ -185,7 +187,7 @@ class SelectionInputs:
     """The shards that a selection ranks against each other, and what it is told apart by.
 
     scores: shard → content of its scores. instructions: shard → content of its instruction embeddings. references: shard
-    → content of its reference losses, of an arm that reads them.
+    → content of its reference losses, of an arm that reads them. fingerprints: likewise.
     """
 
     scores: Mapping[str, str]
@@ -193,6 +195,7 @@ class SelectionInputs:
     recipes: Mapping[str, Sequence[str]]
     left_out: Mapping[str, str]
     references: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shards(self) -> list[str]:
@@ -208,14 +211,14 @@ class SelectionInputs:
         return f"scores were made in {len(self.recipes)} different ways: {named}"
 
 
-def selection_inputs(store: Store, shards: Sequence[str], *, references: bool = False) -> SelectionInputs:
+def selection_inputs(
+    store: Store, shards: Sequence[str], *, references: bool = False, fingerprints: bool = False
+) -> SelectionInputs:
     """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name."""
-    put_aside = {
-        shard: record
-        for shard, record in store.quarantine.all().items()
-        if references or record.asset != "reference_losses"
-    }
+    read = {"reference_losses": references, "fingerprints": fingerprints}
+    put_aside = {shard: record for shard, record in store.quarantine.all().items() if read.get(record.asset, True)}
     scores, instructions, losses, recipes, left_out = {}, {}, {}, dict[str, list[str]](), {}
+    prints: dict[str, str] = {}
     for shard in sorted(shards):
         if shard in put_aside:
             left_out[shard] = f"put aside by {put_aside[shard].asset}: {put_aside[shard].reason}"
@@ -232,15 +235,26 @@ def selection_inputs(store: Store, shards: Sequence[str], *, references: bool = 
                 left_out[shard] = "its references are not scored yet"
                 continue
             losses[shard], ways = loss.content, f"{ways} {loss.recipe.id}"
+        if fingerprints:
+            printed = store.provenance("fingerprints", shard)
+            if printed is None:
+                left_out[shard] = "its fingerprints are not computed yet"
+                losses.pop(shard, None)
+                continue
+            prints[shard], ways = printed.content, f"{ways} {printed.recipe.id}"
         scores[shard], instructions[shard] = score.content, instruction.content
         recipes.setdefault(ways, []).append(shard)
-    return SelectionInputs(scores, instructions, recipes, left_out, losses)
+    return SelectionInputs(scores, instructions, recipes, left_out, losses, prints)
 
 
 def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
     """Names a selection by all it is made from, so that the same one is not made twice."""
-    made_from = [arm, dict(bins), _with_content(selection), dict(inputs.scores), dict(inputs.instructions)]
-    return digest([*made_from, dict(inputs.references)] if inputs.references else made_from)
+    made_from: list[Any] = [arm, dict(bins), _with_content(selection), dict(inputs.scores), dict(inputs.instructions)]
+    if inputs.references:
+        made_from.append(dict(inputs.references))
+    if inputs.fingerprints:
+        made_from.append({"fingerprints": dict(inputs.fingerprints)})
+    return digest(made_from)
 
 
 def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.in_force import reads_references
+from adg_pipeline.lineage.in_force import optional_reads
 from adg_pipeline.lineage.states import SelectionInputs, selection_inputs, selection_key
 from adg_pipeline.models.backbones import resolve_backbone
 from adg_pipeline.resources.evaluator import plan_evaluation, require_evaluable
@@ -55,7 +55,7 @@ def draw_of(store: Store, at_hand: Mapping[str, Any], arm: str, seed: int) -> Dr
     if not SELECTORS[config.selector].is_drawn(config) or config.seed == seed:
         return None
     config = config.model_copy(update={"seed": seed})
-    inputs = selection_inputs(store, list(at_hand["shards"]), references=reads_references(config))
+    inputs = selection_inputs(store, list(at_hand["shards"]), **optional_reads([config]))
     bins = store.bins.manifest()
     if bins is None or bins["fit"]["fit_id"] != at_hand["bins"]["fit_id"] or _differ(at_hand, inputs):
         raise StaleInputError(
@@ -70,6 +70,7 @@ def _differ(at_hand: Mapping[str, Any], inputs: SelectionInputs) -> bool:
         "divergence_scores": inputs.scores,
         "instruction_embeddings": inputs.instructions,
         **({"reference_losses": inputs.references} if inputs.references else {}),
+        **({"fingerprints": inputs.fingerprints} if inputs.fingerprints else {}),
     }
     return any(
         contents.get(shard) != at_hand["shards"][shard][table]
@@ -118,7 +119,7 @@ def is_selected(store: Store, arm: str, settings: Settings) -> bool:
     """Whether the arm's subset at hand is what its settings select from what is stored now."""
     at_hand = store.selection_manifest(arm)
     inputs = selection_inputs(
-        store, list(list_shards(store.pool_dir).shards), references=reads_references(settings.selected_subset)
+        store, list(list_shards(store.pool_dir).shards), **optional_reads([settings.selected_subset])
     )
     key = selection_key(arm, settings.semantic_bins.recipe(), settings.selected_subset.recipe(), inputs)
     return at_hand is not None and at_hand["key"] == key

@@ -15,7 +15,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.formats.shards import PoolListing, list_shards
 from adg_pipeline.host.gpu_devices import visible_gpus
-from adg_pipeline.lineage.in_force import reads_references
+from adg_pipeline.lineage.in_force import optional_reads
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import shard_states
 from adg_pipeline.models.backbones import HUB_SECONDS, is_hub_name, resolve_backbone
@@ -71,7 +71,8 @@ def preflight_faults(
 
     train: whether the backbone is to be tuned as well. arms: those whose subsets are to be made.
     """
-    references = any(reads_references(config) for config in (arms or {}).values())
+    reads = optional_reads((arms or {}).values())
+    references = reads["references"]
     always = [*_models(settings, say, references), *_files(settings), *_signals(settings, arms or {})]
     of_stages = {stage: list(find(settings)) for stage, find in _STAGES.items()}
     if not train:
@@ -80,7 +81,7 @@ def preflight_faults(
         of_stages.pop("reference_losses")
     if not always and any(of_stages.values()):
         # Without its model a stage's state isn't known, and all that it would need is told.
-        waiting = _waiting_stages(settings, store, references)
+        waiting = _waiting_stages(settings, store, reads)
         of_stages = {stage: found for stage, found in of_stages.items() if stage in waiting or stage not in _PER_SHARD}
     found = dict.fromkeys([*always, *(fault for faults in of_stages.values() for fault in faults)])
     return [f"{origins.of(name)}: {name}: {fault}" for name, fault in found]
@@ -259,8 +260,8 @@ _STAGES: dict[str, Find] = {
 _PER_SHARD = ("generations", "reference_losses", "answer_embeddings")
 
 
-def _waiting_stages(settings: Settings, store: Store, references: bool) -> set[str]:
+def _waiting_stages(settings: Settings, store: Store, reads: Mapping[str, bool]) -> set[str]:
     """Shard assets that have something to compute."""
-    states = shard_states(store, list_shards(store.pool_dir), wanted_recipes(settings, references=references))
+    states = shard_states(store, list_shards(store.pool_dir), wanted_recipes(settings, **reads))
     behind = (state.assets for state in states.values() if state.needs_work)
     return {asset for assets in behind for asset, state in assets.items() if state.state != "current"}

@@ -10,7 +10,7 @@ import dagster as dg
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.signals import signal_that_came
-from adg_pipeline.lineage.in_force import InForce, reads_references
+from adg_pipeline.lineage.in_force import InForce, optional_reads
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.lineage.trials import untuned_job
@@ -44,7 +44,7 @@ from adg_pipeline.store.kept import SHARED
 from adg_pipeline.store.provenance import Recipe
 
 Say = Callable[[str], None]
-SHARD_SECTIONS = ("raw_pool", "generations", "reference_losses", "embeddings", "divergence_scores")
+SHARD_SECTIONS = ("raw_pool", "generations", "reference_losses", "fingerprints", "embeddings", "divergence_scores")
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Runner:
 
     An arm's settings and its name come in one piece, so that nothing can be stored as an arm's that was made as another's.
 
-    references: whether shards get reference losses; by default where the arm reads them.
+    reads: what of the optional assets shards get (`optional_reads`); by default what the arm reads.
     """
 
     def __init__(
@@ -75,12 +75,11 @@ class Runner:
         instance: dg.DagsterInstance,
         say: Say,
         in_process: bool | None = None,
-        references: bool | None = None,
+        reads: Mapping[str, bool] | None = None,
     ) -> None:
         self.store, self.instance, self._say, self._asked = store, instance, say, asked
         self.settings = settings = asked.settings
-        reads = reads_references(settings.selected_subset)
-        self._wanted = wanted_recipes(settings, references=reads if references is None else references)
+        self._wanted = wanted_recipes(settings, **(reads or optional_reads([settings.selected_subset])))
         # vLLM gives its GPU memory back for certain only when its process ends.
         self._in_process = settings.generations.engine != "vllm" if in_process is None else in_process
 
@@ -200,7 +199,7 @@ class Runner:
         register(self.instance, arms, [arm])
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
         shards = list(list_shards(self.store.pool_dir).shards)
-        inputs = selection_inputs(self.store, shards, references=reads_references(selection))
+        inputs = selection_inputs(self.store, shards, **optional_reads([selection]))
         if not inputs.scores:
             report.failed.append(f"selection {arm}: no shard is scored")
             return

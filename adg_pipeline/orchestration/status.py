@@ -8,7 +8,7 @@ import dagster as dg
 
 from adg_pipeline.algorithms.arms import arms
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.in_force import reads_references, settings_in_force
+from adg_pipeline.lineage.in_force import optional_reads, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
 from adg_pipeline.orchestration.runs import shards_in_flight
@@ -35,11 +35,11 @@ def pool_status(
     still = [name for name in made if name in known]
     watched = shared.settings.sensors.arms if listing.shards else []
     in_force = {arm: settings_in_force(store, arm, flags) for arm in sorted({*watched, *still})}
-    reads = {arm: reads_references(of.settings.selected_subset) for arm, of in in_force.items()}
-    wanted = wanted_recipes(shared.settings, references=any(reads.values()))
+    wanted = wanted_recipes(shared.settings, **optional_reads(of.settings.selected_subset for of in in_force.values()))
     states = shard_states(store, listing, wanted, look_at_tables=True, progress=progress)
     whole = [shard for shard, state in states.items() if not state.damages]
-    inputs = {read: selection_inputs(store, whole, references=read) for read in {False, *reads.values()}}
+    reads = {arm: tuple(optional_reads([of.settings.selected_subset]).items()) for arm, of in in_force.items()}
+    inputs = {read: selection_inputs(store, whole, **dict(read)) for read in set(reads.values())}
     gone = sorted(name for name in made if name not in still and store.selection_dir(name).exists())
     return {
         "shards": [_row(state, running) for state in states.values()],

@@ -69,6 +69,9 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
             "have other reference losses": {
                 s for s, loss in inputs.references.items() if s in shards and shards[s].get("reference_losses") != loss
             },
+            "have other fingerprints": {
+                s for s, one in inputs.fingerprints.items() if s in shards and shards[s].get("fingerprints") != one
+            },
             "were embedded anew": {
                 s for s in now if s in shards and shards[s]["instruction_embeddings"] != inputs.instructions[s]
             },

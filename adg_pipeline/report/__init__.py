@@ -1,6 +1,7 @@
 """What the UI shows of each asset: counts, column schemas, sample tables, pictures."""
 
 from adg_pipeline.report.columns import (
+    FINGERPRINT_COLUMNS,
     GENERATIONS_COLUMNS,
     RAW_POOL_COLUMNS,
     REFERENCE_COLUMNS,
@@ -13,6 +14,7 @@ from adg_pipeline.report.describe import (
     benchmarks,
     bins,
     checkpoint,
+    fingerprints,
     generations,
     raw_pool,
     references,
@@ -22,6 +24,7 @@ from adg_pipeline.report.describe import (
 )
 
 __all__ = [
+    "FINGERPRINT_COLUMNS",
     "GENERATIONS_COLUMNS",
     "RAW_POOL_COLUMNS",
     "REFERENCE_COLUMNS",
@@ -32,6 +35,7 @@ __all__ = [
     "bins",
     "checkpoint",
     "comparison_shown",
+    "fingerprints",
     "generations",
     "raw_pool",
     "references",

@@ -86,6 +86,11 @@ REFERENCE_COLUMNS = _columns(
     selective_tokens=("list<int32>", "How many tokens of all copies those are"),
     ranker_score=("float64", "Score of the SCAR ranker; null unless asked for"),
 )
+FINGERPRINT_COLUMNS = _columns(
+    example_id=("string", "Example"),
+    signature=("fixed_size_binary[512]", "128 numbers of 32 bits: MinHash of the text's word n-grams"),
+    bands=("fixed_size_list<uint64>[20]", "Keys of the signature's bands: near duplicates share at least one"),
+)
 SUBSET_COLUMNS = TableSchema(
     [
         TableColumn("rank", type="int64", description="Place in the subset, from 1: best first"),

@@ -63,6 +63,10 @@ def vectors(stored: Provenance) -> Metadata:
     return {**_rows(stored), **_numbers(stored.facts), **lists, **_origin(stored)}
 
 
+def fingerprints(stored: Provenance) -> Metadata:
+    return {**_rows(stored), **_numbers(stored.facts), **_origin(stored)}
+
+
 def references(stored: Provenance) -> Metadata:
     return {**_rows(stored), **_numbers(stored.facts), **_origin(stored)}
 

@@ -22,6 +22,7 @@ from adg_pipeline.settings.sections import (
     ComparisonConfig,
     EmbeddingConfig,
     EvaluationConfig,
+    FingerprintConfig,
     GenerationConfig,
     RawPoolConfig,
     ReferenceLossConfig,
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     generations: GenerationConfig = GenerationConfig()
     embeddings: EmbeddingConfig = EmbeddingConfig()
     reference_losses: ReferenceLossConfig = ReferenceLossConfig()
+    fingerprints: FingerprintConfig = FingerprintConfig()
     divergence_scores: ScoreConfig = ScoreConfig()
     semantic_bins: BinConfig = BinConfig()
     selected_subset: SelectionConfig = SelectionConfig()
@@ -102,6 +104,7 @@ ASSET_SECTIONS = {
     "answer_embeddings": "embeddings",
     "instruction_embeddings": "embeddings",
     "reference_losses": "reference_losses",
+    "fingerprints": "fingerprints",
     "divergence_scores": "divergence_scores",
     "semantic_bins": "semantic_bins",
     "selected_subset": "selected_subset",

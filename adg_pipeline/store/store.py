@@ -18,6 +18,7 @@ from adg_pipeline.host.files import locked
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.store import tables
 from adg_pipeline.store.checkpoints import checkpoint_folder, nest, trained_seeds
+from adg_pipeline.store.duplicates import DuplicateIndex
 from adg_pipeline.store.history import SubsetHistory
 from adg_pipeline.store.kept import KeptSettings
 from adg_pipeline.store.kept_answers import KeptAnswers
@@ -30,7 +31,7 @@ from adg_pipeline.store.versions import known_version
 
 DATA_DIR_VARIABLE = "ADG_DATA_DIR"
 DEFAULT_DATA_DIR = "data"
-SHARD_TABLES = ("raw_pool", "generations", "reference_losses", "divergence_scores")
+SHARD_TABLES = ("raw_pool", "fingerprints", "generations", "reference_losses", "divergence_scores")
 
 
 def default_data_dir() -> str:
@@ -109,6 +110,10 @@ class Store(dg.ConfigurableResource):
     def kept_answers(self) -> KeptAnswers:
         """Answers that no shard holds any more."""
         return KeptAnswers(self.root / "generations" / "kept")
+
+    def duplicate_index(self, recipe_id: str, likeness: float) -> DuplicateIndex:
+        """Near duplicates over shards whose fingerprints were made by that recipe."""
+        return DuplicateIndex(self.root / "duplicates" / f"{recipe_id[:12]}-{likeness:g}", likeness)
 
     def write_table(self, table: pa.Table, provenance: Provenance) -> None:
         tables.write_table(self.table_path(provenance.asset, provenance.shard), table, provenance)

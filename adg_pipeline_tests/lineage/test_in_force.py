@@ -47,7 +47,7 @@ def test_an_arm_of_the_file_may_change_a_built_in_one_further(store: Store) -> N
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("arms:\n  mine:\n    rnak: top\n", "adg.yaml, line 3: arms.mine.rnak: unknown key; known here: budget, selector"),
+        ("arms:\n  mine:\n    rnak: top\n", "adg.yaml, line 3: arms.mine.rnak: unknown key; known here: "),
         ("arms:\n  mine:\n    budget: 0\n", "adg.yaml, line 3: arms.mine.budget: Input should be greater than or equal"),
         ("arms:\n  mine: {rank: best}\n", "adg.yaml, line 2: arms.mine.rank: Input should be 'top', 'middle' or"),
         ("arms:\n  mine: {selector: best}\n", "adg.yaml, line 2: arms.mine.selector: there is no selector 'best'; choose"),

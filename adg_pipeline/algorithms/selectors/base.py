@@ -6,7 +6,7 @@ bins or over the whole pool.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -68,6 +68,15 @@ class Candidates:
     queries: Sequence[str] = ()
     likeness: NDArray[np.float32] | None = None
     given: Sequence[str] = ()
+
+    def take(self, rows: NDArray[np.int64]) -> "Candidates":
+        """Some of them, by their rows."""
+        return replace(
+            self,
+            frame=self.frame[rows],
+            vectors=None if self.vectors is None else self.vectors[rows],
+            likeness=None if self.likeness is None else self.likeness[rows],
+        )
 
 
 Scores = NDArray[np.float64]

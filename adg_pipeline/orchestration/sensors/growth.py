@@ -14,7 +14,7 @@ import dagster as dg
 
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import PoolListing, file_version, list_shards
-from adg_pipeline.lineage.in_force import settings_in_force, watched_read_references
+from adg_pipeline.lineage.in_force import settings_in_force, watched_reads
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, shard_states
 from adg_pipeline.orchestration.compute import GROWTH_PRIORITY
@@ -136,7 +136,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             # A listing that fails raises: it is not an empty pool.
             listing = list_shards(store.pool_dir)
             # Files that were copied or touched are hashed, once: after a look that Dagster stops the next one goes on.
-            wanted = wanted_recipes(settings, references=watched_read_references(store, settings))
+            wanted = wanted_recipes(settings, **watched_reads(store, settings))
             states = shard_states(store, listing, wanted)
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the pool can't be looked at: {error}")

@@ -13,7 +13,7 @@ import dagster as dg
 from adg_pipeline.algorithms.arms import arms as known_arms
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.lineage.in_force import reads_references, settings_in_force
+from adg_pipeline.lineage.in_force import optional_reads, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import SelectionInputs, ShardState, selection_inputs, selection_key, shard_states
 from adg_pipeline.orchestration.compute import RESELECTION_PRIORITY
@@ -84,12 +84,14 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
             arms = settings.sensors.arms
             wanted = {arm: settings_in_force(store, arm).settings for arm in arms}
             listing = list_shards(store.pool_dir)
-            reads = {arm: reads_references(of.selected_subset) for arm, of in wanted.items()}
-            states = shard_states(store, listing, wanted_recipes(settings, references=any(reads.values())))
+            reads_any = optional_reads(of.selected_subset for of in wanted.values())
+            states = shard_states(store, listing, wanted_recipes(settings, **reads_any))
+            shards = list(listing.shards)
             inputs = {
-                read: selection_inputs(store, list(listing.shards), references=read)
-                for read in {False, *reads.values()}
+                arm: selection_inputs(store, shards, **optional_reads([of.selected_subset]))
+                for arm, of in wanted.items()
             }
+            inputs_of_all = selection_inputs(store, shards, **reads_any)
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
         # Those at hand too: a store may be older than its instance, or come from elsewhere.
@@ -102,11 +104,11 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         at_hand = {arm: store.selection_manifest(arm) or {} for arm in arms}
         decision = decide_reselection(
             states,
-            inputs[any(reads.values())],
+            inputs_of_all,
             shards_in_flight(context.instance),
             selections_in_flight(context.instance),
             {
-                arm: selection_key(arm, of.semantic_bins.recipe(), of.selected_subset.recipe(), inputs[reads[arm]])
+                arm: selection_key(arm, of.semantic_bins.recipe(), of.selected_subset.recipe(), inputs[arm])
                 for arm, of in wanted.items()
             },
             {arm: manifest.get("key") for arm, manifest in at_hand.items()},

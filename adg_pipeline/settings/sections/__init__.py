@@ -12,9 +12,11 @@ This package imports no model library and nothing of the pipeline.
 from adg_pipeline.settings.sections.base import Device, DType, Section
 from adg_pipeline.settings.sections.bins import BinConfig
 from adg_pipeline.settings.sections.comparison import ComparisonConfig
+from adg_pipeline.settings.sections.curation import CurationConfig
 from adg_pipeline.settings.sections.embeddings import EmbeddingConfig
 from adg_pipeline.settings.sections.engines import EndpointOptions, VllmOptions
 from adg_pipeline.settings.sections.evaluation import EvaluationConfig
+from adg_pipeline.settings.sections.fingerprints import FingerprintConfig
 from adg_pipeline.settings.sections.generations import Engine, GenerationConfig, Template
 from adg_pipeline.settings.sections.pool import MAPPABLE, IdScope, PoolFormat, RawPoolConfig
 from adg_pipeline.settings.sections.references import ReferenceLossConfig
@@ -28,12 +30,14 @@ __all__ = [
     "MAPPABLE",
     "BinConfig",
     "ComparisonConfig",
+    "CurationConfig",
     "DType",
     "Device",
     "EmbeddingConfig",
     "EndpointOptions",
     "Engine",
     "EvaluationConfig",
+    "FingerprintConfig",
     "GenerationConfig",
     "IdScope",
     "PoolFormat",

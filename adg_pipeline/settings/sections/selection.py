@@ -4,17 +4,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from adg_pipeline.settings.sections.base import Section
+from adg_pipeline.settings.sections.curation import CurationConfig
 
 
-class SelectionConfig(Section):
+class SelectionConfig(CurationConfig):
     """Which examples make the subset."""
 
     RECIPE = (
         "budget", "weight", "rank", "quota", "seed",
         "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
     )  # fmt: skip
-    RECIPE_IF_SET = ("selector", "bins", "length_control", "reach", "first_answers", "queries", "given")
+    RECIPE_IF_SET = (
+        "selector", "bins", "length_control", "reach", "first_answers", "queries", "given", *CurationConfig.RECIPE_IF_SET,
+    )  # fmt: skip
 
     budget: int = Field(
         default=10_000,

@@ -1,0 +1,28 @@
+"""What a selection leaves out or keeps, whatever its arm."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from adg_pipeline.settings.sections.base import Section
+
+
+class CurationConfig(Section):
+    """Options of every arm. All are off by default; exact duplicates count once always."""
+
+    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = ("near_duplicates", "semantic_duplicates")
+
+    near_duplicates: float | None = Field(
+        default=None,
+        ge=0.7,
+        le=1,
+        description="Examples whose texts (`fingerprints.text`) are at least so alike count once, the best by score stays: "
+        "Jaccard similarity of their word n-grams. All count if not set.",
+    )
+    semantic_duplicates: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Likewise examples of one semantic bin whose instructions' vectors have at least this cosine; all count "
+        "if not set.",
+    )
