@@ -35,14 +35,14 @@ def mixed_answers() -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def one_by_one(backbone: str, device: str) -> Callable[[str], NDArray[np.float32]]:
-    """The paper's pooling as its released code runs it: each text through the whole causal model, in float32."""
+def one_by_one(backbone: str, device: str, dtype: str = "float32") -> Callable[[str], NDArray[np.float32]]:
+    """The paper's pooling as its released code runs it: each text through the whole causal model."""
     import torch
     from transformers import AutoModelForCausalLM
 
     path = resolve_backbone(backbone)
     tokenizer = load_tokenizer(path)
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
     model = model.to(device).eval()
 
     @torch.no_grad()
@@ -51,7 +51,7 @@ def one_by_one(backbone: str, device: str) -> Callable[[str], NDArray[np.float32
         states = model(ids, output_hidden_states=True).hidden_states
         hidden = torch.stack([states[layer][0] for layer in (-4, -3, -2)]).mean(0)
         weights = [token_weight(tokenizer.decode([token])) for token in ids[0].tolist()]
-        pooled = torch.tensor(weights, device=device) @ hidden
+        pooled = torch.tensor(weights, device=device) @ hidden.float()
         return (pooled / pooled.norm().clamp(min=1e-12)).cpu().numpy()
 
     return embed

@@ -4,33 +4,33 @@ The model is opened once, outside the clock: measured is what the asset adds aro
 the journal of paid answers, the table, its provenance and metadata, Dagster's step).
 """
 
+import json
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 import dagster as dg
 
-from adg_pipeline.assets import generations
+from adg_pipeline.assets import generations, pool
 from adg_pipeline.demo.pool import pool_records
-from adg_pipeline.formats.convert import convert
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
-from adg_pipeline.lineage.recipes import raw_pool_recipe
 from adg_pipeline.resources.factories import GeneratorFactory
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
 from adg_pipeline.resources.generators.factory import open_generator
 from adg_pipeline.settings.sections import GenerationConfig, RawPoolConfig
 from adg_pipeline.store import Store
-from adg_pipeline.store.provenance import make_provenance
-from adg_pipeline.store.tables import PROVENANCE_KEY
 from benchmarks.result import Result, arguments, report
 
 EXAMPLES, SHARD, REPEATS = 500, "bench", 3
 Outcomes = Iterator[tuple[AnswerRequest, Answer | AnswerError]]
 
+#: What `AlreadyOpen` hands out. Dagster copies resources, so it can't be a field.
+open_generators: list[Generator] = []
 _asked: list[AnswerRequest] = []
-_open: list[Generator] = []
 
 
 class AlreadyOpen(GeneratorFactory):
@@ -38,7 +38,7 @@ class AlreadyOpen(GeneratorFactory):
 
     @contextmanager
     def open(self, config: GenerationConfig) -> Iterator[Generator]:
-        generator = _open[0]
+        generator = open_generators[0]
         ask = generator.generate
 
         def generate(requests: Sequence[AnswerRequest]) -> Outcomes:
@@ -59,11 +59,13 @@ def run(backbone: str = "embedded", engine: str = "transformers", max_new_tokens
         dg.DagsterInstance.ephemeral() as instance,
         open_generator(config) as generator,
     ):
-        _open[:] = [generator]
+        open_generators[:] = [generator]
         instance.add_dynamic_partitions("pool_shards", [SHARD])
+        records = Path(folder) / "pool.jsonl"
+        records.write_text("".join(json.dumps(record) + "\n" for record in islice(pool_records(seed=0), EXAMPLES)))
         for repeat in range(REPEATS):  # in turn, so that whatever else runs meets both alike
             store = Store(data_dir=f"{folder}/{repeat}")
-            _raw_pool(store)
+            read_pool(store, instance, records)
             resources = {"store": store, "generators": AlreadyOpen(gpus=GpuLeaseResource())}
             started = time.perf_counter()
             dg.materialize([asset], instance=instance, partition_key=SHARD, resources=resources)
@@ -85,16 +87,12 @@ def run(backbone: str = "embedded", engine: str = "transformers", max_new_tokens
     ]
 
 
-def _raw_pool(store: Store) -> None:
-    import json
-
+def read_pool(store: Store, instance: dg.DagsterInstance, records: Path) -> None:
+    """Put the pool file into the store and read it, through the asset that does."""
     store.pool_dir.mkdir(parents=True)
-    path = store.pool_dir / f"{SHARD}.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in islice(pool_records(seed=0), EXAMPLES)))
-    config = RawPoolConfig()
-    provenance = make_provenance(raw_pool_recipe(config), SHARD, {}, EXAMPLES)
-    stamp = {PROVENANCE_KEY.decode(): provenance.to_json()}
-    convert(path, store.table_path("raw_pool", SHARD), store.rejects_path(SHARD), config, metadata=stamp)
+    shutil.copyfile(records, store.pool_dir / f"{SHARD}{records.suffix}")
+    asset = pool.build(RawPoolConfig(), dg.BackfillPolicy.multi_run())
+    dg.materialize([asset], instance=instance, partition_key=SHARD, resources={"store": store})
 
 
 if __name__ == "__main__":

@@ -94,6 +94,27 @@ def test_stop_texts_end_an_answer_as_with_transformers(generator: Generator) -> 
     require_alike([with_vllm[name] for name in expected], list(expected.values()))
 
 
+def test_text_written_here_is_the_one_that_vllm_writes(generator: Generator) -> None:
+    """With stop texts vLLM writes the text itself; this one never comes, so that the answers are the same."""
+    asked = requests(generator)
+    written_here = answers(generator, asked)
+    before = generator.stops
+    never = ["\N{SNOWMAN} never \N{SNOWMAN}"]
+    generator.config, generator.stops = CONFIG.model_copy(update={"stop": never}), StopTexts(never)
+    try:
+        by_vllm = answers(generator, asked)
+    finally:
+        generator.config, generator.stops = CONFIG, before
+    assert by_vllm == written_here
+
+
+def test_engine_is_not_forked_off_a_process_that_has_looked_for_a_gpu(generator: Generator) -> None:
+    """CUDA can't be used in such a fork: on a GPU the engine would not start. Asked is vLLM's own choice."""
+    from vllm.utils.system_utils import get_mp_context
+
+    assert get_mp_context().get_start_method() == "spawn"
+
+
 def test_end_token_of_a_template_ends_an_answer_and_is_no_part_of_it(generator: Generator) -> None:
     """The most likely second token of an answer is made one that ends it."""
     generator.config = CONFIG.model_copy(update={"top_k": 1, "samples": 2})

@@ -13,7 +13,8 @@ WORK = Path(__file__).resolve().parents[2] / "build" / "truth"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10, help="worlds, from 1 on (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=10, help="worlds (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=1, help="seed of the first of them (default: %(default)s)")
     parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="parts of the plan (default: all)"
     )
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="run nothing: report the table of results as it is")
     options = parser.parse_args()
     if not options.report:
-        planned = plan(options.parts, range(1, options.seeds + 1))
+        planned = plan(options.parts, range(options.first_seed, options.first_seed + options.seeds))
         sweep.run(planned, options.work, _say, options.processes)
         tables.write(sweep.collect(planned, options.work), options.results)
     results = tables.read(options.results)

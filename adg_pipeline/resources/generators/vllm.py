@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from tokenizers.decoders import DecodeStream
 
 from adg_pipeline.host.gpu_devices import visible_gpus
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
@@ -27,6 +28,9 @@ from adg_pipeline.settings.sections import GenerationConfig
 
 # In the checkout; the one place that says how, which the documentation is tested against.
 INSTALL_VLLM = ".venv/bin/python -m pip install -e '.[vllm]'"
+
+# Requests in the engine, of what it runs at once.
+_WAITING = 2
 
 
 class VllmGenerator(Generator):
@@ -103,11 +107,15 @@ class VllmGenerator(Generator):
         for output in self._outputs(jobs, self.config.batch_size * self.config.samples):
             yield asked[output.request_id], self._outcome(output)
 
-    def _outputs(self, jobs: Iterator[tuple[str, Sequence[int], Any]], room: int) -> Iterator[Any]:
-        """What the engine makes of (name, prompt, sampling), at most `room` of them in it at a time."""
+    def _outputs(self, jobs: Iterator[tuple[str, Sequence[int], Any]], at_least: int) -> Iterator[Any]:
+        """What the engine makes of (name, prompt, sampling), `at_least` of them in it at a time while there are as many.
+
+        An engine decides by itself how many it runs at once, a thousand on a large GPU: there must always be some waiting.
+        """
         from vllm import TokensPrompt
 
         engine = self._llm.llm_engine
+        room = max(at_least, _WAITING * engine.vllm_config.scheduler_config.max_num_seqs)
         in_flight: set[str] = set()
         try:
             while True:
@@ -168,6 +176,7 @@ class VllmGenerator(Generator):
             top_k=self.config.top_k or -1,
             max_tokens=self.config.max_new_tokens,
             logprobs=0,  # of the drawn token only, and before temperature, top-k and top-p
+            detokenize=self._engine_writes,
             stop=self.stops.texts,
             stop_token_ids=sorted(self.end_tokens),
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -181,13 +190,33 @@ class VllmGenerator(Generator):
         tokens = len(completion.token_ids)
         told = completion.cumulative_logprob
         logprob = told / tokens if tokens and told is not None else None
-        return self.ended(Answer(completion.text, completion.finish_reason, tokens, prompt_tokens, logprob))
+        text = completion.text if self._engine_writes else self._text(output)
+        return self.ended(Answer(text, completion.finish_reason, tokens, prompt_tokens, logprob))
+
+    @property
+    def _engine_writes(self) -> bool:
+        """Whether vLLM turns tokens into text as they come, which only stop texts need. Where log-probabilities are asked for
+        it then also decodes every token by itself, and that costs it more than all else that it does for a token."""
+        return bool(self.stops) or not self.tokenizer.is_fast
+
+    def _text(self, output: Any) -> str:
+        """The answer as vLLM itself would write it, after its prompt: so that a first word keeps its space."""
+        completion = output.outputs[0]
+        tokens = list(completion.token_ids)
+        if completion.finish_reason == STOP:
+            tokens.pop()  # what ended it is no part of it
+        backend = self.tokenizer.backend_tokenizer
+        written = DecodeStream(output.prompt_token_ids, skip_special_tokens=True)
+        return "".join(written.step(backend, token) or "" for token in tokens)
 
     def _prepare(self) -> str:
         """Set vLLM's environment, which it reads when imported; return the kind of device it runs on."""
         import torch
 
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        # The engine's process must not be forked off one that has looked for a GPU, as this one is about to: it would fail
+        # with "Cannot re-initialize CUDA in forked subprocess".
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         if self.config.vllm.batch_invariant:
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
         if not torch.cuda.is_available():
