@@ -15,7 +15,7 @@ PORT ?= 3000
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo dev test lint test-vllm bench truth clean
+.PHONY: help install demo dev test lint test-vllm bench bench-gpu truth clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,8 +59,11 @@ test-slow: install ## run the tests that watch a whole service for minutes
 test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's CPU build
 	@$(VLLM_VENV)/bin/python -m pytest adg_pipeline_tests/vllm
 
-bench: install ## measure speed against baselines
+bench: install ## measure speed against baselines and limits (20 minutes)
 	@$(VENV)/bin/python -m benchmarks
+
+bench-gpu: install ## the same on a GPU: sampling, embedding, scoring and tuning of models of real shape (30 minutes)
+	@$(VENV)/bin/python -m benchmarks.gpu
 
 truth: install ## which arms pick what teaches, in the embedded world: hours, goes on where it stopped
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m benchmarks.truth

@@ -63,7 +63,7 @@ def compare(
     seconds = [float("inf"), float("inf")]
     for _ in range(REPEATS):  # in turn, so that whatever else runs meets both alike
         seconds = [min(seconds[0], best_seconds(fast, 1)), min(seconds[1], best_seconds(slow, 1))]
-    return Result(name, texts / seconds[0], "texts/s", texts / seconds[1], goal, note)
+    return Result(name, texts / seconds[0], "texts/s", texts / seconds[1], goal, note=note)
 
 
 def run(device: str = "auto", backbone: str = "embedded") -> list[Result]:

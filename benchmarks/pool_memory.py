@@ -7,6 +7,7 @@ process's peak resident memory was, the interpreter and Arrow included. Exit cod
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 STEMS = ("ta", "mor", "quin", "sel", "vor", "ü", "数据")
@@ -22,21 +24,27 @@ WORDS = [f"{stem}{ending}" for stem in STEMS for ending in ("en", "ix", "o\n", '
 
 
 def write_array(path: Path, size: int) -> int:
-    """An array of at least `size` bytes, of records of 0.1 to 2 KB, 0.5 KB on average; returns how many."""
-    draw = random.Random(0)
-    records = written = 0
+    """An array of at least `size` bytes of `records`; returns how many."""
+    written = 0
     with path.open("w", encoding="utf-8") as file:
         file.write("[\n")
-        while written < size:
-            words = [draw.choice(WORDS) for _ in range(draw.choice((5, 20, 60, 150)))]
-            cut = len(words) // 4
-            record = {"instruction": f"{records} {' '.join(words[:cut])}", "input": "", "output": " ".join(words[cut:])}
-            text = (",\n" if records else "") + json.dumps(record, ensure_ascii=records % 2 == 0)
+        for number, record in enumerate(records(None)):
+            text = (",\n" if number else "") + json.dumps(record, ensure_ascii=number % 2 == 0)
             file.write(text)
             written += len(text.encode())
-            records += 1
+            if written >= size:
+                break
         file.write("\n]\n")
-    return records
+    return number + 1
+
+
+def records(count: int | None, seed: int = 0) -> Iterator[dict[str, str]]:
+    """Alpaca records of 0.1 to 2 KB, 0.5 KB on average; without end if count is None."""
+    draw = random.Random(seed)
+    for number in range(count) if count is not None else itertools.count():
+        words = [draw.choice(WORDS) for _ in range(draw.choice((5, 20, 60, 150)))]
+        cut = len(words) // 4
+        yield {"instruction": f"{number} {' '.join(words[:cut])}", "input": "", "output": " ".join(words[cut:])}
 
 
 def convert_here(path: Path) -> None:

@@ -4,11 +4,13 @@ import argparse
 import json
 import os
 import platform
+import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 def machine_facts() -> str:
@@ -22,13 +24,23 @@ def machine_facts() -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """One benchmark's outcome: a rate, and where there is a baseline, how many times faster than that."""
+    """One benchmark's outcome: a figure, and what it was measured against in the same run.
+
+    figure: a rate, the more the better; where there is `at_most`, seconds or bytes, the less the better.
+    baseline: the same of what it is compared to. goal: ratio to the baseline at least.
+    limit: the same of what nothing can beat. share_goal: share of the limit at least.
+    at_least, at_most: the figure's bounds.
+    """
 
     name: str
     figure: float
     unit: str
     baseline: float | None = None
     goal: float | None = None
+    limit: float | None = None
+    share_goal: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
     note: str = ""
     machine: str = field(default_factory=machine_facts)
 
@@ -37,23 +49,56 @@ class Result:
         return self.figure / self.baseline if self.baseline else None
 
     @property
+    def share(self) -> float | None:
+        return self.figure / self.limit if self.limit else None
+
+    @property
+    def goals(self) -> Sequence[str]:
+        """The goals in words."""
+        return [
+            *([f"≥ {self.goal:g}x"] if self.goal is not None else []),
+            *([f"≥ {self.share_goal:.0%} of the limit"] if self.share_goal is not None else []),
+            *([f"≥ {self.at_least:g} {self.unit}"] if self.at_least is not None else []),
+            *([f"≤ {self.at_most:g} {self.unit}"] if self.at_most is not None else []),
+        ]
+
+    @property
     def met(self) -> bool:
-        """Whether the ratio reaches the goal; true where there is none."""
-        return self.goal is None or (self.ratio or 0.0) >= self.goal
+        """Whether every goal is reached; true where there is none."""
+        return (
+            (self.goal is None or (self.ratio or 0.0) >= self.goal)
+            and (self.share_goal is None or (self.share or 0.0) >= self.share_goal)
+            and (self.at_least is None or self.figure >= self.at_least)
+            and (self.at_most is None or self.figure <= self.at_most)
+        )
+
+    def record(self) -> dict[str, Any]:
+        return {**asdict(self), "ratio": self.ratio, "share": self.share, "met": self.met}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Result":
+        return cls(**{name: value for name, value in record.items() if name not in ("ratio", "share", "met")})
 
     def line(self) -> str:
-        parts = [f"{self.name}: {self.figure:,.0f} {self.unit}"]
+        parts = [f"{self.name}: {shown(self.figure)} {self.unit}"]
         if self.baseline is not None:
-            parts.append(f"baseline {self.baseline:,.0f} {self.unit}, {self.ratio:.1f}x")
-        if self.goal is not None:
-            parts.append(f"goal {self.goal:g}x {'met' if self.met else 'MISSED'}")
+            parts.append(f"baseline {shown(self.baseline)}, {self.ratio:.2f}x")
+        if self.limit is not None:
+            parts.append(f"limit {shown(self.limit)}, {self.share:.0%} of it")
+        if self.goals:
+            parts.append(f"goal {' and '.join(self.goals)} {'met' if self.met else 'MISSED'}")
         return " | ".join([*parts, self.note, self.machine])
+
+
+def shown(figure: float) -> str:
+    """Three digits of a small figure, all whole ones of a large one."""
+    return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"
 
 
 def report(results: Sequence[Result], *, as_json: bool) -> None:
     """Print results, one a line."""
     for result in results:
-        text = json.dumps({**asdict(result), "ratio": result.ratio, "met": result.met}) if as_json else result.line()
+        text = json.dumps(result.record(), ensure_ascii=False) if as_json else result.line()
         sys.stdout.write(text + "\n")
 
 
@@ -62,6 +107,12 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
+
+
+def peak_megabytes() -> float:
+    """Most memory that this process has held; the kernel counts kibibytes on Linux, bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
 
 
 def best_seconds(work: Callable[[], object], repeats: int = 3) -> float:

@@ -1,6 +1,9 @@
 """Semantic bins: k-means over instruction embeddings, so that the subset keeps the pool's mix of topics."""
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +12,9 @@ from adg_pipeline.algorithms.draws import uniform_draws
 
 Vectors = NDArray[np.floating]
 
-LLOYD_LIMIT = 400_000  # examples × bins up to which full k-means takes seconds; it fits better than mini-batches
-MINI_BATCH = 1024
+STARTS_LIMIT = 400_000  # examples × bins up to which every start is run to its end, which takes seconds
+START_EXAMPLES = 10  # per bin; among so many the starts of a larger pool are looked for
+SETTLED = 1e-3  # share of the pool's variance; when a pass gains less, that run ends
 DISTANCE_DECIMALS = 9  # squared distances equal to this many decimals are a tie; float64 rounding is far below
 
 
@@ -29,22 +33,20 @@ def fit_sample(ids: Sequence[str], size: int, seed: int) -> NDArray[np.int64]:
 def fit_centroids(
     vectors: Vectors, ids: Sequence[str], n_bins: int, *, seed: int = 42, n_init: int = 3, max_iter: int = 100
 ) -> NDArray[np.float32]:
-    """Centroids of ``n_bins`` clusters, (C, d): mini-batch k-means as in the paper, full k-means on small pools.
+    """Centroids of ``n_bins`` clusters by k-means, (C, d).
 
     The same for any order of the rows, which are sorted by id first. There are never more centroids than distinct
-    vectors.
+    vectors. A large pool is run over once, from the best of the starts: it settles within a few passes, where mini-batches
+    take longer and end farther from its rows (benchmarks.bins).
 
     Args:
         vectors: (N, d) instruction embeddings, N ≥ 1, finite.
         ids: (N,) their example ids.
         n_bins: centroids wanted.
-        seed: seed of the starting centroids and of the mini-batches.
-        n_init: starts, the best of which is kept.
+        seed: seed of the starting centroids.
+        n_init: starts by k-means++, the best of which is kept.
         max_iter: passes over the data at most.
     """
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
-
     if not len(vectors):
         raise ValueError("there are no vectors to fit centroids on")
     ordered = np.asarray(vectors, dtype=np.float32)[np.argsort(np.asarray(ids))]
@@ -53,26 +55,89 @@ def fit_centroids(
     distinct = np.unique(ordered, axis=0)
     if len(distinct) <= n_bins:
         return distinct
-    settings = {"n_clusters": n_bins, "random_state": seed, "n_init": n_init, "max_iter": max_iter}
-    if len(ordered) * n_bins > LLOYD_LIMIT:
-        return MiniBatchKMeans(**settings, batch_size=MINI_BATCH).fit(ordered).cluster_centers_
-    # The threads of full k-means add their partial sums in whatever order they finish, which moves centroids.
-    with threadpool_limits(1, user_api="openmp"):
-        return KMeans(**settings).fit(ordered).cluster_centers_
+    from sklearn.cluster import KMeans, kmeans_plusplus
+    from threadpoolctl import threadpool_limits
+
+    # Threads add their partial sums in whatever order they finish, which moves centroids; here they cost time as well.
+    with threadpool_limits(1):
+        if len(ordered) * n_bins <= STARTS_LIMIT:
+            best = KMeans(n_bins, random_state=seed, n_init=n_init, max_iter=max_iter).fit(ordered)
+            return best.cluster_centers_
+        # In float64, which scikit-learn would turn float32 into at every step.
+        some = np.random.default_rng(seed).permutation(len(ordered))[: START_EXAMPLES * n_bins]
+        sample = ordered[np.sort(some)].astype(np.float64)
+        starts = [kmeans_plusplus(sample, n_bins, random_state=seed + start)[0] for start in range(n_init)]
+    spreads = [mean_squared_distance(sample, start, assign(sample, start)) for start in starts]
+    return _lloyd(ordered, starts[int(np.argmin(spreads))].astype(np.float32), max_iter)
 
 
-def assign(vectors: Vectors, centroids: Vectors, *, chunk: int = 8192) -> NDArray[np.int32]:
+def _lloyd(vectors: NDArray[np.float32], centroids: NDArray[np.float32], max_iter: int) -> NDArray[np.float32]:
+    """k-means from these centroids. `assign`, and sums in the rows' order, let no thread move the result."""
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    variance = float(np.mean(np.einsum("nd,nd->n", vectors, vectors), dtype=np.float64) - mean @ mean)
+    for _ in range(max_iter):
+        bins = assign(vectors, centroids)
+        order, members = np.argsort(bins, kind="stable"), np.bincount(bins, minlength=len(centroids))
+        moved = centroids.copy()  # one that nobody is near any more stays where it is
+        for number, rows in enumerate(np.split(order, np.cumsum(members)[:-1])):
+            if len(rows):
+                moved[number] = vectors[rows].mean(axis=0, dtype=np.float64)
+        # By so much the step lowers the mean squared distance.
+        gain = members @ ((moved.astype(np.float64) - centroids) ** 2).sum(axis=1) / len(vectors)
+        centroids = moved
+        if gain <= SETTLED * variance:
+            break
+    return centroids
+
+
+def assign(vectors: Vectors, centroids: Vectors, *, chunk: int = 1024, threads: int | None = None) -> NDArray[np.int32]:
     """Bin of each vector, (N,): its nearest centroid, the lowest-numbered of equally near ones.
 
-    In float64, so that an example's bin doesn't depend on the rows that it is computed with.
+    Distances are told apart in float32 where they differ by more than its rounding can, and in float64 where they don't:
+    an example's bin doesn't depend on the rows that it is computed with.
+
+    Args:
+        vectors: (N, d), finite.
+        centroids: (C, d).
+        chunk: rows whose distances are held at once, per thread.
+        threads: as many as there are cores if None. The result doesn't depend on it.
     """
-    bins = np.empty(len(vectors), dtype=np.int32)
+    from threadpoolctl import threadpool_limits
+
     right = np.asarray(centroids, dtype=np.float64)
     offsets = np.einsum("cd,cd->c", right, right)
-    for rows in _chunks(len(vectors), chunk):
-        # |v|² is the same for all centroids.
-        distances = offsets - 2.0 * (np.asarray(vectors[rows], dtype=np.float64) @ right.T)
-        bins[rows] = distances.round(DISTANCE_DECIMALS).argmin(axis=1)
+    # |v|² is the same for all centroids. What is left of a squared distance is one product with (v, 1).
+    with np.errstate(over="ignore"):
+        factors = np.concatenate([-2.0 * right.T, offsets[None]]).astype(np.float32)
+    farthest = float(np.sqrt(offsets.max(initial=0.0)))
+    # Twice the bound on the rounding of a product of d + 1 terms, and of its factors (Higham, Accuracy and Stability, 3.1).
+    rounding = 2.0 * 2.0 * (right.shape[1] + 4) * (np.finfo(np.float32).eps / 2)
+    tie = 2.0 * 10.0**-DISTANCE_DECIMALS
+    bins = np.empty(len(vectors), dtype=np.int32)
+    own = local()  # buffers of a thread
+
+    def fill(rows: slice) -> None:
+        if not hasattr(own, "left"):
+            own.left = np.ones((chunk, len(factors)), dtype=np.float32)
+            own.distances = np.empty((chunk, len(right)), dtype=np.float32)
+        count = rows.stop - rows.start
+        left, distances = own.left[:count], own.distances[:count]
+        with np.errstate(over="ignore", invalid="ignore"):
+            left[:, :-1] = vectors[rows]
+            np.matmul(left, factors, out=distances)
+            nearest = distances.argmin(axis=1)
+            length = np.sqrt(np.einsum("nd,nd->n", left, left))
+            bound = distances[np.arange(count), nearest] + (rounding * farthest * (length + farthest) + tie)
+        # None are where float32 can't hold the numbers, several where it can't tell them apart.
+        unsure = np.flatnonzero(np.count_nonzero(distances <= bound[:, None], axis=1) != 1)
+        if len(unsure):
+            exact = offsets - 2.0 * (np.asarray(vectors[rows][unsure], dtype=np.float64) @ right.T)
+            nearest[unsure] = exact.round(DISTANCE_DECIMALS).argmin(axis=1)
+        bins[rows] = nearest
+
+    # Each thread multiplies by itself: BLAS's own would wait for each other at every product.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        list(pool.map(fill, _chunks(len(vectors), chunk)))
     return bins
 
 

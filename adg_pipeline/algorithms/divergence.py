@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 # Rows whose Gram matrices are held at once, per thread: 2 MB for K = 5. With fewer, threads spend their time handing
 # Python's interpreter lock to each other.
 BLOCK_ROWS = 8192
-CACHE_BYTES = 2**22  # vectors are converted to float64 in pieces of this size, which stay in the cache
+CACHE_BYTES = 2**20  # vectors are converted to float64 in pieces of this size, which stay in a core's own cache
 JACOBI_LIMIT = 7  # below this size, rotating all rows' matrices at once beats LAPACK one by one
 MOST_ROWS_NEED, MOST_SWEEPS = 4, 16  # sweeps: cyclic Jacobi converges quadratically, a few rows need more than others
 SMALLEST = 1e-300  # keeps 0 / 0 out of a rotation that has nothing to do

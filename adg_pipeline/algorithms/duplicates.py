@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from rensa import RMinHash
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from adg_pipeline.algorithms.components import components
 
 PERMUTATIONS, BANDS, BAND_ROWS = 128, 20, 6
 SEED = 1
@@ -146,9 +146,8 @@ def _join(parents: Rows, first: Rows, second: Rows) -> None:
         return
     touched, places = np.unique(np.concatenate([roots(parents, first), roots(parents, second)]), return_inverse=True)
     pairs = places.reshape(2, -1)
-    graph = coo_array((np.ones(pairs.shape[1], dtype=np.int8), (pairs[0], pairs[1])), shape=(len(touched),) * 2)
-    count, component = connected_components(graph, directed=False)
-    smallest = np.full(count, np.iinfo(np.int64).max)
+    component = components(pairs[0], pairs[1], len(touched))
+    smallest = np.full(component.max() + 1, np.iinfo(np.int64).max)
     np.minimum.at(smallest, component, touched)
     parents[touched] = smallest[component]
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -68,8 +67,8 @@ def paired_difference(
     arms = [design.sums(first - second)] if paired_seeds else [design.sums(first), design.sums(-second)]
     mean = float(sum(design.mean(arm.mean(axis=0)) for arm in arms))
     error, freedom = _error(design, arms, mean, np.random.default_rng(seed))
-    reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, freedom)) if error else float(mean == 0.0)
+    reach = _quantile(0.5 + level / 2, freedom) * error
+    p = 2 * _below(-abs(mean) / error, freedom) if error else float(mean == 0.0)
     return Difference(mean, mean - reach, mean + reach, p, min(len(first), len(second)), first.shape[1])
 
 
@@ -84,7 +83,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, mean, mean
-    reach = float(stats.t.ppf(0.5 + level / 2, len(values) - 1)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    reach = _quantile(0.5 + level / 2, len(values) - 1) * float(np.std(values, ddof=1)) / len(values) ** 0.5
     return mean, mean - reach, mean + reach
 
 
@@ -195,3 +194,17 @@ def _resampled(design: _Design, arms: Sequence[Floats], draw: np.random.Generato
         seeds = len(arm)
         total += draw.multinomial(seeds, np.full(seeds, 1 / seeds), BLOCK) @ arm / seeds
     return design.mean(total, weights)
+
+
+def _quantile(share: float, freedom: float) -> float:
+    """Of Student's distribution."""
+    from scipy.special import stdtrit  # takes a quarter of a second, which loading the definitions needn't spend
+
+    return float(stdtrit(freedom, share))
+
+
+def _below(value: float, freedom: float) -> float:
+    """Share of Student's distribution below a value."""
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, value))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from adg_pipeline.algorithms.components import components
 
 COSINE_DECIMALS = 5  # float32 products differ in the sixth with the shape of a block
 BLOCK = 1024
@@ -23,9 +23,7 @@ def clusters(labelings: Sequence[Rows]) -> Rows:
         rows.append(np.arange(count))
         groups.append(start + places)
         start += count
-    edges = (np.ones(count * len(labelings), dtype=np.int8), (np.concatenate(rows), np.concatenate(groups)))
-    _, component = connected_components(coo_array(edges, shape=(start, start)), directed=False)
-    return component[:count].astype(np.int64)
+    return components(np.concatenate(rows), np.concatenate(groups), start)[:count]
 
 
 def semantic_clusters(vectors: NDArray[np.float32], bins: Rows, likeness: float) -> Rows:
@@ -43,9 +41,7 @@ def semantic_clusters(vectors: NDArray[np.float32], bins: Rows, likeness: float)
             one, other = np.nonzero(np.triu(cosines >= np.float32(likeness), k=1))
             first.append(block[one])
             second.append(rest[other])
-    pairs = (np.concatenate(first), np.concatenate(second))
-    graph = coo_array((np.ones(len(pairs[0]), dtype=np.int8), pairs), shape=(len(found), len(found)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return components(np.concatenate(first), np.concatenate(second), len(found))
 
 
 def survivors(cluster: Rows, scores: NDArray[np.float64], may: NDArray[np.bool_]) -> Rows:

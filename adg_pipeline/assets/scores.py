@@ -169,14 +169,24 @@ def _grouped(batches: Batches, samples: int) -> Iterator[tuple[list[str], np.nda
 
 
 def _grouped_rows(batches: Batches, samples: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Cut batches of rows after every `samples` rows: (N, K) ids, (N, K) indices, (N, K, d) vectors."""
+    """Cut batches of rows after every `samples` rows: (N, K) ids, (N, K) indices, (N, K, d) vectors.
+
+    Rows are copied only of an example that goes on in the next batch.
+    """
     rest: tuple[np.ndarray, ...] | None = None
-    for batch in batches:
-        arrays = batch if rest is None else tuple(np.concatenate(pair) for pair in zip(rest, batch, strict=True))
-        whole = len(arrays[0]) // samples * samples
-        rest = tuple(array[whole:] for array in arrays)
+    for read in batches:
+        batch: tuple[np.ndarray, ...] = read
+        if rest is not None and len(rest[0]):
+            missing = samples - len(rest[0])
+            rest = tuple(np.concatenate([part, array[:missing]]) for part, array in zip(rest, batch, strict=True))
+            batch = tuple(array[missing:] for array in batch)
+            if len(rest[0]) < samples:
+                continue
+            yield tuple(array[None] for array in rest)
+        whole = len(batch[0]) // samples * samples
+        rest = tuple(array[whole:] for array in batch)
         if whole:
-            yield tuple(array[:whole].reshape(whole // samples, samples, *array.shape[1:]) for array in arrays)
+            yield tuple(array[:whole].reshape(whole // samples, samples, *array.shape[1:]) for array in batch)
 
 
 def _check(facts: Mapping[str, Any], table: pl.DataFrame, max_indistinct_share: float) -> None:

@@ -25,7 +25,7 @@ CODE_VERSIONS = {
     "answer_embeddings": "2",
     "instruction_embeddings": "2",
     "divergence_scores": "3",
-    "semantic_bins": "1",
+    "semantic_bins": "2",
     "query_states": "1",
     "selected_subset": "1",
     "finetuned_checkpoint": "1",

@@ -29,6 +29,8 @@ _FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault
 _PANICS = ("RustPanic", "PanicException")  # … unless the damage makes it panic; these classes can't be imported
 COMPACT_EVERY = 64  # commits
 KEEP_VERSIONS = timedelta(days=1)  # longer than anybody reads one
+# Read at once. LanceDB's own thousand rows or so are so few that calls of numpy cost more than what they do.
+BATCH_BYTES, BATCH_ROWS = 4 * 2**20, 2**16
 TABLES = ("answer_embeddings", "instruction_embeddings")
 
 
@@ -126,14 +128,16 @@ class VectorTables:
         Without `vectors` the third is (n, 0) and nothing of it is read.
         """
         columns = ["example_id", "sample_index", *(["vector"] if vectors else [])]
-        query = self._open(table).search().where(_shard_is(shard)).select(columns)
-        yield from self._arrays(table, query)
+        lance = self._open(table)
+        yield from self._arrays(
+            table, lance.search().where(_shard_is(shard)).select(columns), _batch_rows(lance, vectors)
+        )
 
     def read_all(self, table: str, *, vectors: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Batches of (shards (n,), example ids (n,), vectors (n, d) float32, or (n, 0)) of the whole table."""
         columns = ["shard", "example_id", *(["vector"] if vectors else [])]
-        query = self._open(table).search().select(columns)
-        yield from self._arrays(table, query)
+        lance = self._open(table)
+        yield from self._arrays(table, lance.search().select(columns), _batch_rows(lance, vectors))
 
     def count(self, table: str, shard: str) -> int:
         with self._faults(table):
@@ -160,9 +164,9 @@ class VectorTables:
             with self._faults(table):
                 self._open(table).optimize(cleanup_older_than=KEEP_VERSIONS)
 
-    def _arrays(self, table: str, query: object) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _arrays(self, table: str, query: Any, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         with self._faults(table):
-            for batch in query.to_batches():  # type: ignore[attr-defined]
+            for batch in query.to_batches(rows):
                 if batch.num_rows == 0:
                     continue
                 if "vector" in batch.schema.names:
@@ -281,6 +285,10 @@ def _is_whole(file: Path) -> bool:
     with file.open("rb") as stream:
         stream.seek(-min(len(_MAGIC), file.stat().st_size), os.SEEK_END)
         return stream.read() == _MAGIC
+
+
+def _batch_rows(lance: "lancedb.table.Table", vectors: bool) -> int:
+    return max(1, BATCH_BYTES // (4 * lance.schema.field("vector").type.list_size)) if vectors else BATCH_ROWS
 
 
 def _shard_is(shard: str) -> str:

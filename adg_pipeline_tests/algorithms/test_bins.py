@@ -46,9 +46,9 @@ def test_small_pools_get_fewer_bins(examples: int, expected: int) -> None:
     assert bin_count(examples, bins=1000, examples_per_bin=50) == expected
 
 
-@pytest.mark.parametrize("lloyd_limit", [10**9, 0])
-def test_centroids_do_not_depend_on_the_order_of_rows(monkeypatch: pytest.MonkeyPatch, lloyd_limit: int) -> None:
-    monkeypatch.setattr(bins_module, "LLOYD_LIMIT", lloyd_limit)
+@pytest.mark.parametrize("starts_limit", [10**9, 0])
+def test_centroids_do_not_depend_on_the_order_of_rows(monkeypatch: pytest.MonkeyPatch, starts_limit: int) -> None:
+    monkeypatch.setattr(bins_module, "STARTS_LIMIT", starts_limit)
     vectors, ids = topics(400)
     rows = np.random.default_rng(1).permutation(400)
     centroids = fit_centroids(vectors, ids, 6, seed=3)
@@ -63,6 +63,20 @@ def test_topics_apart_get_bins_of_their_own() -> None:
     found = assign(vectors, centroids)
     assert np.unique(found).tolist() == list(range(6))
     assert mean_squared_distance(vectors, centroids, found) < 0.05
+
+
+@pytest.mark.parametrize("of", [20, 40, 120])
+def test_one_run_over_a_large_pool_fits_as_well_as_the_mini_batches_of_the_paper(
+    monkeypatch: pytest.MonkeyPatch, of: int
+) -> None:
+    from sklearn.cluster import MiniBatchKMeans
+
+    monkeypatch.setattr(bins_module, "STARTS_LIMIT", 0)
+    vectors, ids = topics(4000, of)
+    ours = fit_centroids(vectors, ids, 40)
+    theirs = MiniBatchKMeans(40, n_init=3, max_iter=100, batch_size=1024, random_state=42).fit(vectors).cluster_centers_
+    spreads = [mean_squared_distance(vectors, found, assign(vectors, found)) for found in (ours, theirs)]
+    assert spreads[0] <= 1.02 * spreads[1]
 
 
 def test_a_pool_smaller_than_its_bins_gets_one_bin_a_vector() -> None:
@@ -88,6 +102,20 @@ def test_each_vector_goes_to_its_nearest_centroid_whatever_the_chunks(rows: int,
     assert found.dtype == np.int32
     expected = distances.min(axis=1).mean() if rows else 0.0
     assert mean_squared_distance(vectors, centroids, found, chunk=chunk) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-12, 1e-9, 1e-7, 1e-5, 1e-3])
+@pytest.mark.parametrize("scale", [1e-20, 1e-5, 1.0, 1e19])
+def test_near_ties_and_numbers_beyond_float32_are_decided_in_float64(gap: float, scale: float) -> None:
+    """A bin doesn't depend on the rows beside it, however near two centroids are: neither on chunks nor on threads."""
+    generator = np.random.default_rng(0)
+    vectors = scale * generator.standard_normal((200, 24))
+    centroids = np.repeat(scale * generator.standard_normal((5, 24)), 2, axis=0)
+    centroids[1::2] += gap * scale
+    right = np.einsum("cd,cd->c", centroids, centroids) - 2.0 * vectors @ centroids.T
+    expected = right.round(bins_module.DISTANCE_DECIMALS).argmin(axis=1)
+    for chunk, threads in [(200, 1), (7, 3), (1, 1)]:
+        np.testing.assert_array_equal(assign(vectors, centroids, chunk=chunk, threads=threads), expected)
 
 
 def test_equally_near_centroids_give_the_lowest_bin() -> None:

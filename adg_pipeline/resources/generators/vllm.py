@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from tokenizers.decoders import DecodeStream
 
 from adg_pipeline.host.gpu_devices import visible_gpus
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
@@ -201,6 +200,8 @@ class VllmGenerator(Generator):
 
     def _text(self, output: Any) -> str:
         """The answer as vLLM itself would write it, after its prompt: so that a first word keeps its space."""
+        from tokenizers.decoders import DecodeStream
+
         completion = output.outputs[0]
         tokens = list(completion.token_ids)
         if completion.finish_reason == STOP:

@@ -1,0 +1,1 @@
+"""What a GPU does: sampling, scoring, embedding and tuning on models of real shape with random weights."""
