@@ -51,7 +51,7 @@ def build(defaults: BinConfig) -> dg.AssetsDefinition:
     )
     def semantic_bins(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         config, kept = asked(context, store, BinConfig)
-        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards))
+        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), store.look(keep=True))
         if not inputs.scores:
             raise dg.Failure("no shard is scored yet: materialise the shard assets first", allow_retries=False)
         before = store.bins.manifest()

@@ -65,7 +65,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             known = ", ".join(SELECTORS)
             raise dg.Failure(f"there is no selector {config.selector!r}: choose one of {known}", allow_retries=False)
         reads = optional_reads([config])
-        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), **reads)
+        inputs = selection_inputs(store, list(list_shards(store.pool_dir).shards), store.look(keep=True), **reads)
         bins = _usable_bins(store, inputs)
         key = selection_key(arm, bins["recipe"], config.recipe(), inputs)
         before = store.selection_manifest(arm)

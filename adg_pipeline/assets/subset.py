@@ -141,19 +141,19 @@ def make_manifest(
 ) -> dict[str, Any]:
     conflicts = ranking.filter(pl.col("left_out") == CONFLICT)
     read = {"reference_losses": inputs.references, "fingerprints": inputs.fingerprints}
+    look = store.look(keep=True)
     assets = [*SHARD_ASSETS, *(asset for asset, contents in read.items() if contents)]
     shards = {
         shard: {
-            "file": (raw := store.required_provenance("raw_pool", shard)).facts["file"],
+            "file": (raw := look.required("raw_pool", shard)).facts["file"],
             "sha256": raw.facts["sha256"],
             "rows": raw.rows,
-            **{asset: store.required_provenance(asset, shard).content for asset in assets},
+            **{asset: look.required(asset, shard).content for asset in assets},
         }
         for shard in inputs.shards
     }
     recipes = {
-        asset: {"id": (recipe := store.required_provenance(asset, inputs.shards[0]).recipe).id, **recipe.config}
-        for asset in assets
+        asset: {"id": (recipe := look.required(asset, inputs.shards[0]).recipe).id, **recipe.config} for asset in assets
     }
     return {
         "arm": arm,

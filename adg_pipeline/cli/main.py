@@ -26,6 +26,7 @@ from adg_pipeline.cli import (
     probe,
     run,
     status,
+    store,
     subset,
 )
 from adg_pipeline.cli.output import say
@@ -69,6 +70,7 @@ for command in (
     subset.subset,
     explain.explain,
     export.export,
+    store.store,
     benchmarks.benchmarks,
     evaluate.evaluate,
     compare.compare,

@@ -134,10 +134,10 @@ def pool_list(as_json: bool) -> None:
 
     store = open_store()
     store.require_pool()
-    listing = list_shards(store.pool_dir)
+    listing, look = list_shards(store.pool_dir), store.look()
     rows = []
     for key, file in sorted(listing.shards.items()):
-        stored = store.provenance("raw_pool", key)
+        stored = look.provenance("raw_pool", key)
         facts = stored.facts if stored else {}
         accepted = stored.rows if stored else None
         rows.append(

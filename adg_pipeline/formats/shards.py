@@ -53,7 +53,7 @@ def shard_key(filename: str) -> str:
     ``file-…``. A shard number stays at the end. Two ASCII names may have one key (``a.json`` and ``a.jsonl``, ``a b.json``
     and ``a-b.json``): `list_shards` tells. Raises PoolFileError for a name that leaves nothing to make a key of.
     """
-    stem = split_name(Path(filename).name)[0]
+    stem = split_name(filename.rpartition("/")[2])[0]  # Path would take as long as all else of a look at a pool
     if not stem:
         raise PoolFileError(f"{filename!r} has no stem to make a shard key of; rename the file")
     number = _SHARD_NUMBER.search(stem)
@@ -98,21 +98,20 @@ def list_shards(pool_dir: Path) -> PoolListing:
     claims: dict[str, list[ShardFile]] = defaultdict(list)
     problems: list[str] = []
     inside = pool_dir.resolve(strict=True)
-    with os.scandir(pool_dir) as entries:
-        names = sorted(entry.name for entry in entries)
+    with os.scandir(pool_dir) as scanned:
+        entries = sorted((entry for entry in scanned if not entry.name.startswith(".")), key=lambda entry: entry.name)
     seen: set[str] = set()
-    for name in names:
-        if name.startswith("."):
-            continue
-        unfinished = next((suffix for suffix in _UNFINISHED if name.lower().endswith(suffix)), None)
-        seen.add(shard_key(name[: -len(unfinished)] if unfinished else name))
+    for entry in entries:
+        unfinished = next((suffix for suffix in _UNFINISHED if entry.name.lower().endswith(suffix)), None)
+        key = shard_key(entry.name[: -len(unfinished)] if unfinished else entry.name)
+        seen.add(key)
         if unfinished:
             continue
-        found = _look(pool_dir / name, inside)
+        found = _look(entry, pool_dir, inside)
         if isinstance(found, str):
             problems.append(found)
         elif found is not None:
-            claims[shard_key(name)].append(found)
+            claims[key].append(found)
     for key, files in claims.items():
         if len(files) > 1:
             listed = " and ".join(file.path.name for file in files)
@@ -121,12 +120,13 @@ def list_shards(pool_dir: Path) -> PoolListing:
     return PoolListing(shards, problems, frozenset(seen - shards.keys()))
 
 
-def _look(path: Path, inside: Path) -> ShardFile | str | None:
+def _look(entry: "os.DirEntry[str]", folder: Path, inside: Path) -> ShardFile | str | None:
     """The file, what is wrong with it, or None if it went away between listing and looking."""
+    path = folder / entry.name
     try:
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+        if entry.is_symlink() and not path.resolve().is_relative_to(inside):
             return f"{path.name} is a link out of the pool directory: copy the file into it"
-        status = path.stat()
+        status = entry.stat()
     except FileNotFoundError:
         return f"{path.name} is a link to nothing" if path.is_symlink() else None
     except OSError as error:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.formats.ids import is_told_by_content
 from adg_pipeline.store import Store
+from adg_pipeline.store.ledger import Look
 
 _ENTRY = np.dtype([("id", ">u8"), ("content", ">u8"), ("place", "<u4")])
 
@@ -44,11 +45,12 @@ class NamedExamples:
 
     def _others(self) -> dict[str, np.ndarray]:
         if self._read is None:
-            self._read = {shard: self._stored(shard) for shard in self._shards}
+            look = self._store.look(keep=True)
+            self._read = {shard: self._stored(look, shard) for shard in self._shards}
         return self._read
 
-    def _stored(self, shard: str) -> np.ndarray:
-        stored = self._store.provenance("raw_pool", shard)
+    def _stored(self, look: Look, shard: str) -> np.ndarray:
+        stored = look.provenance("raw_pool", shard)
         if stored is None or not stored.facts.get("named_ids"):
             return np.empty(0, _ENTRY)
         return _entries(self._store.read_table("raw_pool", shard, ["example_id", "content_hash"]))

@@ -26,9 +26,9 @@ def left_out(store: Store, arm: str) -> LeftOut | None:
     manifest = store.selection_manifest(arm)
     if manifest is None:
         return None
-    records, rejected = 0, Counter[str]()
+    look, records, rejected = store.look(), 0, Counter[str]()
     for shard in manifest["shards"]:
-        stored = store.provenance("raw_pool", shard)
+        stored = look.provenance("raw_pool", shard)
         if stored is not None:
             records += stored.facts["read"]
             rejected.update(stored.facts["reasons"])

@@ -5,19 +5,22 @@ The command line, the sensors and the selection read the same states, so they ag
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.selectors.base import FILES
 from adg_pipeline.errors import StoreError
-from adg_pipeline.formats.shards import PoolListing
+from adg_pipeline.formats.shards import PoolListing, ShardFile
 from adg_pipeline.formats.staging import sha256_of
 from adg_pipeline.progress import Progress
 from adg_pipeline.store import Store
+from adg_pipeline.store.ledger import Look
 from adg_pipeline.store.provenance import Provenance, Recipe, differences, digest
 from adg_pipeline.store.quarantine import PutAside
 from adg_pipeline.store.vectors import TABLES
+from adg_pipeline.store.versions import known_version
 
 # Each shard asset and those whose content it is computed from, in the data's order.
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -97,27 +100,38 @@ def shard_states(
     listing: PoolListing,
     wanted: Mapping[str, Recipe],
     *,
+    look: Look | None = None,
     look_at_tables: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, ShardState]:
     """States of all shards of the pool directory, by key, sorted.
 
-    look_at_tables: also look at every file of the vector tables, which a sensor needn't do at each look.
+    look: what is stored; looked at now by default. look_at_tables: also look at every file of the vector tables, which a
+    sensor needn't do at each look.
     progress: called with (shards looked at, shards in all). A look takes long where many files were copied or touched, once.
     """
+    look = look or store.look()
     put_aside = store.quarantine.all()
+    memory = store.versions_dir
     tables = {table: store.vectors.damage(table) for table in TABLES} if look_at_tables else {}
     damaged = {table: error for table, error in tables.items() if error is not None}
     states = {}
     for done, (shard, file) in enumerate(sorted(listing.shards.items())):
         if progress is not None:
             progress(done, len(listing.shards))
-        version = store.file_version(shard, file)
+        version = _version(look, shard, file, memory)
         record = put_aside.get(shard)
         if record is not None and (record.asset not in wanted or _has_new_chance(record, version, wanted)):
             record = None
-        states[shard] = ShardState(shard, _asset_states(store, shard, version, wanted, damaged), record, version)
+        states[shard] = ShardState(shard, _asset_states(look, shard, version, wanted, damaged), record, version)
     return states
+
+
+def _version(look: Look, shard: str, file: ShardFile, memory: Path) -> str:
+    try:
+        return known_version(file, look.provenance("raw_pool", shard), memory)
+    except StoreError:
+        return known_version(file, None, memory)
 
 
 def _has_new_chance(record: PutAside, version: str, wanted: Mapping[str, Recipe]) -> bool:
@@ -125,39 +139,48 @@ def _has_new_chance(record: PutAside, version: str, wanted: Mapping[str, Recipe]
 
 
 def _asset_states(
-    store: Store, shard: str, version: str, wanted: Mapping[str, Recipe], damaged: Mapping[str, StoreError]
+    look: Look, shard: str, version: str, wanted: Mapping[str, Recipe], damaged: Mapping[str, StoreError]
 ) -> dict[str, AssetState]:
     states: dict[str, AssetState] = {}
     contents: dict[str, str | None] = {"file": version}
     for asset in wanted:
         try:
-            stored = store.provenance(asset, shard)
+            stored = look.provenance(asset, shard)
             if asset in damaged:
                 raise damaged[asset]
         except StoreError as error:
             states[asset], contents[asset] = AssetState("damaged", str(error), delete=error.delete), None
             continue
-        sources = {source: contents[source] for source in SOURCES[asset]}
-        states[asset] = _asset_state(stored, wanted[asset], sources, states)
+        states[asset] = _asset_state(stored, wanted[asset], SOURCES[asset], contents, states)
         contents[asset] = stored.content if stored is not None else None
     return states
 
 
 def _asset_state(
-    stored: Provenance | None, wanted: Recipe, sources: Mapping[str, str | None], states: Mapping[str, AssetState]
+    stored: Provenance | None,
+    wanted: Recipe,
+    sources: Sequence[str],
+    contents: Mapping[str, str | None],
+    states: Mapping[str, AssetState],
 ) -> AssetState:
     if stored is None:
         return AssetState("missing", "not computed yet")
     if stored.recipe.id != wanted.id:
         why = "; ".join(differences(stored.recipe, wanted))
         return AssetState("stale", why, stored.rows, recipe_changed=True)
-    for source, content in sources.items():
+    for source in sources:
+        content = contents[source]
         if content is None or stored.inputs.get(source) != content:
             return AssetState("stale", "the file changed" if source == "file" else f"{source} changed", stored.rows)
         upstream = states.get(source)
         if upstream is not None and upstream.state != "current":
             return AssetState("stale", f"{source} is {upstream.state}", stored.rows, upstream.recipe_changed)
-    return AssetState("current", rows=stored.rows)
+    return _current(stored.rows)
+
+
+@lru_cache(maxsize=10_000)
+def _current(rows: int) -> AssetState:
+    return AssetState("current", rows=rows)
 
 
 def answers_elsewhere(store: Store, listing: PoolListing) -> list[Path]:
@@ -165,21 +188,22 @@ def answers_elsewhere(store: Store, listing: PoolListing) -> list[Path]:
 
     With `Store.kept_answers` they are all places from which answers may follow a file that was renamed, split or edited.
     """
-    with_answers = {*store.shards("generations"), *store.unfinished()}
-    behind = [shard for shard in sorted(with_answers) if not _answers_stay(store, shard, listing)]
+    look, memory = store.look(), store.versions_dir
+    with_answers = {*look.shards("generations"), *store.unfinished()}
+    behind = [shard for shard in sorted(with_answers) if not _answers_stay(look, shard, listing, memory)]
     places = (path for shard in behind for path in (store.table_path("generations", shard), store.journal_path(shard)))
     return [path for path in places if path.exists()]
 
 
-def _answers_stay(store: Store, shard: str, listing: PoolListing) -> bool:
+def _answers_stay(look: Look, shard: str, listing: PoolListing, memory: Path) -> bool:
     file = listing.shards.get(shard)
     try:
-        raw, generated = store.provenance("raw_pool", shard), store.provenance("generations", shard)
+        raw, generated = look.provenance("raw_pool", shard), look.provenance("generations", shard)
     except StoreError:
         return False
     if file is None or raw is None or generated is None:
         return False
-    return raw.inputs["file"] == store.file_version(shard, file) and generated.inputs["raw_pool"] == raw.content
+    return raw.inputs["file"] == known_version(file, raw, memory) and generated.inputs["raw_pool"] == raw.content
 
 
 @dataclass(frozen=True)
@@ -212,9 +236,19 @@ class SelectionInputs:
 
 
 def selection_inputs(
-    store: Store, shards: Sequence[str], *, references: bool = False, fingerprints: bool = False
+    store: Store,
+    shards: Sequence[str],
+    look: Look | None = None,
+    /,
+    *,
+    references: bool = False,
+    fingerprints: bool = False,
 ) -> SelectionInputs:
-    """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name."""
+    """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name.
+
+    look: what is stored; looked at now by default.
+    """
+    look = look or store.look()
     read = {"reference_losses": references, "fingerprints": fingerprints}
     put_aside = {shard: record for shard, record in store.quarantine.all().items() if read.get(record.asset, True)}
     scores, instructions, losses, recipes, left_out = {}, {}, {}, dict[str, list[str]](), {}
@@ -223,20 +257,20 @@ def selection_inputs(
         if shard in put_aside:
             left_out[shard] = f"put aside by {put_aside[shard].asset}: {put_aside[shard].reason}"
             continue
-        score = store.provenance("divergence_scores", shard)
-        instruction = store.provenance("instruction_embeddings", shard)
+        score = look.provenance("divergence_scores", shard)
+        instruction = look.provenance("instruction_embeddings", shard)
         if score is None or instruction is None:
             left_out[shard] = "not scored yet"
             continue
         ways = f"{score.recipe.id} {instruction.recipe.id}"
         if references:
-            loss = store.provenance("reference_losses", shard)
+            loss = look.provenance("reference_losses", shard)
             if loss is None:
                 left_out[shard] = "its references are not scored yet"
                 continue
             losses[shard], ways = loss.content, f"{ways} {loss.recipe.id}"
         if fingerprints:
-            printed = store.provenance("fingerprints", shard)
+            printed = look.provenance("fingerprints", shard)
             if printed is None:
                 left_out[shard] = "its fingerprints are not computed yet"
                 losses.pop(shard, None)

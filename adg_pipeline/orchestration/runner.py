@@ -88,7 +88,8 @@ class Runner:
         for problem in listing.problems:
             self._say(f"warning: {problem}")
         progress = ProgressLog(self._say, "looking at the pool", "shards")
-        return shard_states(self.store, listing, self._wanted, look_at_tables=True, progress=progress)
+        look = self.store.look(keep=True, progress=ProgressLog(self._say, "reading what is stored", "files"))
+        return shard_states(self.store, listing, self._wanted, look=look, look_at_tables=True, progress=progress)
 
     def register(self, shards: Sequence[str]) -> None:
         """Make partitions of new shards, in the order of their keys."""
@@ -199,7 +200,7 @@ class Runner:
         register(self.instance, arms, [arm])
         bins, selection = self.settings.semantic_bins, self.settings.selected_subset
         shards = list(list_shards(self.store.pool_dir).shards)
-        inputs = selection_inputs(self.store, shards, **optional_reads([selection]))
+        inputs = selection_inputs(self.store, shards, self.store.look(keep=True), **optional_reads([selection]))
         if not inputs.scores:
             report.failed.append(f"selection {arm}: no shard is scored")
             return

@@ -36,10 +36,11 @@ def pool_status(
     watched = shared.settings.sensors.arms if listing.shards else []
     in_force = {arm: settings_in_force(store, arm, flags) for arm in sorted({*watched, *still})}
     wanted = wanted_recipes(shared.settings, **optional_reads(of.settings.selected_subset for of in in_force.values()))
-    states = shard_states(store, listing, wanted, look_at_tables=True, progress=progress)
+    look = store.look(progress=ProgressLog(say, "reading what is stored", "files"))
+    states = shard_states(store, listing, wanted, look=look, look_at_tables=True, progress=progress)
     whole = [shard for shard, state in states.items() if not state.damages]
     reads = {arm: tuple(optional_reads([of.settings.selected_subset]).items()) for arm, of in in_force.items()}
-    inputs = {read: selection_inputs(store, whole, **dict(read)) for read in set(reads.values())}
+    inputs = {read: selection_inputs(store, whole, look, **dict(read)) for read in set(reads.values())}
     gone = sorted(name for name in made if name not in still and store.selection_dir(name).exists())
     return {
         "shards": [_row(state, running) for state in states.values()],

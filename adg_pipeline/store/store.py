@@ -15,6 +15,7 @@ from pydantic import Field
 from adg_pipeline.errors import StoreError
 from adg_pipeline.formats.shards import ShardFile
 from adg_pipeline.host.files import locked
+from adg_pipeline.progress import Progress
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.store import tables
 from adg_pipeline.store.checkpoints import checkpoint_folder, nest, trained_seeds
@@ -22,6 +23,7 @@ from adg_pipeline.store.duplicates import DuplicateIndex
 from adg_pipeline.store.history import SubsetHistory
 from adg_pipeline.store.kept import KeptSettings
 from adg_pipeline.store.kept_answers import KeptAnswers
+from adg_pipeline.store.ledger import Ledger, Look, Shelf
 from adg_pipeline.store.provenance import Provenance
 from adg_pipeline.store.quarantine import Quarantine
 from adg_pipeline.store.results import results_name
@@ -88,7 +90,12 @@ class Store(dg.ConfigurableResource):
             stored = self.provenance("raw_pool", shard)
         except StoreError:
             stored = None
-        return known_version(file, stored, self.root / "raw_pool" / "versions" / shard)
+        return known_version(file, stored, self.versions_dir)
+
+    @property
+    def versions_dir(self) -> Path:
+        """Hashes of pool files whose time changed, a file a shard."""
+        return self.root / "raw_pool" / "versions"
 
     # Tables with one Parquet file per shard.
 
@@ -130,6 +137,19 @@ class Store(dg.ConfigurableResource):
             return self.vectors.provenance(asset, shard)
         return tables.read_provenance(self.table_path(asset, shard))
 
+    @property
+    def ledger(self) -> Ledger:
+        root, vectors = self.root, self.vectors
+        shelves = {asset: Shelf(root / asset, ".parquet", tables.read_provenance) for asset in SHARD_TABLES}
+        return Ledger(root / "ledger", shelves | {table: vectors.shelf(table) for table in TABLES})
+
+    def look(self, *, keep: bool = False, progress: Progress | None = None) -> Look:
+        """What is stored of all shards now, at the cost of what is new since the last look (`store.ledger`).
+
+        keep: remember what is new; not for a command that only looks.
+        """
+        return self.ledger.look(keep=keep, progress=progress)
+
     def required_provenance(self, asset: str, shard: str) -> Provenance:
         provenance = self.provenance(asset, shard)
         if provenance is None:
@@ -158,7 +178,7 @@ class Store(dg.ConfigurableResource):
                     self.kept_answers.take(self.journal_path(shard))
                 else:
                     self.table_path(asset, shard).unlink(missing_ok=True)
-        for path in (self.rejects_path(shard), self.root / "raw_pool" / "versions" / shard):
+        for path in (self.rejects_path(shard), self.versions_dir / shard):
             path.unlink(missing_ok=True)
         for table in TABLES:
             with self.shard_lock(table, shard):

@@ -1,7 +1,6 @@
 """Parquet tables with their provenance in the footer: one atomic file holds both, so they can't disagree."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -27,17 +26,9 @@ def write_table(path: Path, table: pa.Table, provenance: Provenance) -> None:
 def read_provenance(path: Path) -> Provenance | None:
     """Provenance of a stored table, or None where there is no table. Raises StoreError for a damaged one."""
     try:
-        stat = path.stat()
+        metadata = pq.read_schema(path).metadata or {}
     except FileNotFoundError:
         return None
-    return _read_provenance(path, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=100_000)
-def _read_provenance(path: Path, mtime_ns: int, size: int) -> Provenance:
-    # Sensors and `adg status` read every footer again and again; a file is only ever replaced as a whole.
-    try:
-        metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
     if PROVENANCE_KEY not in metadata:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.disk import disk_fault, disk_faults
 from adg_pipeline.host.files import locked, write_atomically
+from adg_pipeline.store.ledger import Shelf
 from adg_pipeline.store.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -73,17 +74,11 @@ class VectorTables:
         self._directory = directory
 
     def provenance(self, table: str, shard: str) -> Provenance | None:
-        try:
-            return Provenance.from_json(self._stamp(table, shard).read_bytes())
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            path = self._stamp(table, shard)
-            raise StoreError(
-                f"{path}: damaged ({error}). Delete the file, then run again: this shard's vectors are made anew from the "
-                "stored texts, no answer is generated twice.",
-                delete=[path],
-            ) from error
+        return _read_stamp(self._stamp(table, shard))
+
+    def shelf(self, table: str) -> Shelf:
+        """Where the table's provenance lies."""
+        return Shelf(self._stamp(table, "x").parent, ".json", _read_stamp)
 
     def shards(self, table: str) -> list[str]:
         return sorted(path.stem for path in self._stamp(table, "x").parent.glob("*.json"))
@@ -289,6 +284,19 @@ def _is_whole(file: Path) -> bool:
 
 def _batch_rows(lance: "lancedb.table.Table", vectors: bool) -> int:
     return max(1, BATCH_BYTES // (4 * lance.schema.field("vector").type.list_size)) if vectors else BATCH_ROWS
+
+
+def _read_stamp(path: Path) -> Provenance | None:
+    try:
+        return Provenance.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path}: damaged ({error}). Delete the file, then run again: this shard's vectors are made anew from the "
+            "stored texts, no answer is generated twice.",
+            delete=[path],
+        ) from error
 
 
 def _shard_is(shard: str) -> str:

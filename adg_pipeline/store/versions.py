@@ -16,7 +16,7 @@ from adg_pipeline.store.provenance import Provenance
 def known_version(file: ShardFile, stored: Provenance | None, memory: Path) -> str:
     """The version under which raw_pool read these bytes, if it did; else the file's own time and size.
 
-    stored: the raw_pool's provenance. memory: a small file to remember a hash in.
+    stored: the raw_pool's provenance. memory: a folder with a small file per shard, to remember a hash in.
     """
     hint = file_version(file)
     if stored is None or stored.inputs.get("file") == hint:
@@ -24,7 +24,7 @@ def known_version(file: ShardFile, stored: Provenance | None, memory: Path) -> s
     read, sha256 = stored.inputs.get("file", ""), stored.facts.get("sha256")
     if sha256 is None or not read.startswith(f"{file.size}-"):
         return hint
-    return read if _sha256(file.path, hint, memory) == sha256 else hint
+    return read if _sha256(file.path, hint, memory / stored.shard) == sha256 else hint
 
 
 @lru_cache(maxsize=100_000)

@@ -106,10 +106,10 @@ def forget(bench: Workbench, stage: str, shard: str) -> None:
 
 
 def good_files(bench: Workbench) -> dict[str, bytes]:
-    """What no fault may touch: pool, tables, vectors, bins, subset. Not locks, nor LanceDB's notes of its versions."""
+    """What no fault may touch: pool, tables, vectors, bins, subset. Not locks, ledger and LanceDB's notes of versions."""
     files = contents(bench.store.root)
     return {
         name: data
         for name, data in files.items()
-        if not any(part.startswith((".", "_")) or part == "unfinished" for part in Path(name).parts)
+        if not any(part.startswith((".", "_")) or part in ("unfinished", "ledger") for part in Path(name).parts)
     }

@@ -9,6 +9,9 @@ import numpy as np
 import polars as pl
 
 from adg_pipeline.orchestration.runs import IN_FLIGHT
+from adg_pipeline.store import Store
+from adg_pipeline.store.ledger import _memory
+from adg_pipeline.store.store import SHARD_TABLES
 from adg_pipeline_tests.workbench import Workbench
 
 TABLES = ("raw_pool", "generations", "divergence_scores")
@@ -29,8 +32,9 @@ class Outcome:
 
 
 def outcome(bench: Workbench) -> Outcome:
-    """Read everything. Raises AssertionError where a row or a vector stands twice."""
+    """Read everything. Raises AssertionError where a row or a vector stands twice, or the ledger and a table differ."""
     store = bench.store
+    assert_ledger_is_true(store)
     tables, vectors = {}, {}
     for asset in TABLES:
         for shard in store.shards(asset):
@@ -51,6 +55,19 @@ def outcome(bench: Workbench) -> Outcome:
     weights = store.checkpoint_dir("adg", 42) / "model.safetensors"
     checkpoint = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
     return Outcome(bench.subset(), tables, vectors, checkpoint)
+
+
+def assert_ledger_is_true(store: Store) -> None:
+    """What is kept in the ledger of the tables that lie there is what their footers say."""
+    _memory.cache_clear()  # as another process would begin
+    look = store.look()
+    for asset in (*SHARD_TABLES, *VECTORS):
+        assert look.shards(asset) == store.shards(asset)
+        for shard in look.shards(asset):
+            stored = look.required(asset, shard)
+            assert stored.to_json() == store.required_provenance(asset, shard).to_json(), (
+                f"{asset} {shard}: ledger differs"
+            )
 
 
 def assert_same(found: Outcome, expected: Outcome) -> None:

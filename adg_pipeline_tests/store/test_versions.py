@@ -65,6 +65,6 @@ def test_a_line_that_was_cut_off_is_not_believed(path: Path, tmp_path: Path) -> 
     stored = read(path)
     os.utime(path, (1, 1))
     known_version(look(path), stored, tmp_path / "memory")
-    (tmp_path / "memory").write_text("3-1000")
+    (tmp_path / "memory" / "a").write_text("3-1000")
     versions._sha256.cache_clear()
     assert known_version(look(path), stored, tmp_path / "memory") == stored.inputs["file"]

@@ -64,10 +64,11 @@ def profile_of_store(store: Store, wanted: Mapping[str, Recipe], max_new_tokens:
 
 def _latest(store: Store, stage: str, wanted: Recipe) -> list[Provenance]:
     """Of the shards that were made in this way the latest, on what the very last was made on, the oldest first."""
+    look = store.look()
     made = [
         stored
-        for shard in store.shards(stage)
-        if (stored := store.provenance(stage, shard)) is not None
+        for shard in look.shards(stage)
+        if (stored := look.provenance(stage, shard)) is not None
         and _alike(stored.recipe, wanted)
         and "seconds" in stored.facts
     ]

@@ -24,7 +24,7 @@ class Took:
 
 def what_it_took(store: Store, plan: Plan) -> list[Took]:
     """Each stage of a plan beside what was stored since. A shard that was done before, or isn't yet, isn't counted."""
-    rows = []
+    rows, look = [], store.look()
     for stage in plan.stages:
         if stage.stage == TRAINING:
             seconds, tokens = _trained_since(store, plan)
@@ -33,7 +33,7 @@ def what_it_took(store: Store, plan: Plan) -> list[Took]:
         made = [
             stored
             for shard in plan.shards
-            if (stored := store.provenance(stage.stage, shard)) is not None and stored.created_at >= plan.made_at
+            if (stored := look.provenance(stage.stage, shard)) is not None and stored.created_at >= plan.made_at
         ]
         timed = [stored for stored in made if "seconds" in stored.facts]
         seconds = sum(stored.facts["seconds"] for stored in timed) if timed else None

@@ -31,7 +31,7 @@ GONE = "gone"
 
 @dataclass(frozen=True)
 class Attempt:
-    """What the sensor remembers of a shard: the file version it last saw, and how often that was requested."""
+    """What the sensor remembers of a shard that is in motion: the file version it last saw, how often that was requested."""
 
     version: str
     requests: int = 0
@@ -41,7 +41,8 @@ class Attempt:
 @dataclass(frozen=True)
 class GrowthDecision:
     """add: partitions to register. request: shards to compute. give_up: shards to put aside, their runs keep failing.
-    remove: shards whose file is gone. notes: for the log."""
+    remove: shards whose file is gone. notes: for the log. memory: of the shards in motion alone; with those that are up to
+    date, or wait for a person, it would be as long as the pool, and Dagster stores it at every look."""
 
     add: list[str] = field(default_factory=list)
     request: list[str] = field(default_factory=list)
@@ -68,24 +69,31 @@ def decide_growth(
     """
     known, busy = set(registered), set(in_flight)
     decision = GrowthDecision(notes=list(listing.problems))
-    other_settings = 0
+    other_settings, unsettled, damages = 0, list[str](), dict[str, list[str]]()
     for shard, file in sorted(listing.shards.items()):
+        state = states[shard]
+        asks = not state.current and state.data_changed and not state.damages
+        if shard in known and not asks and shard not in memory:
+            if not state.current and state.needs_work and shard not in busy:
+                other_settings += not state.damages
+                _note(damages, state)
+            continue
         version = file_version(file)
         before = memory.get(shard)
         attempt = before if before is not None and before.version == version else Attempt(version)
-        decision.memory[shard] = attempt
+        if shard not in known or asks or (attempt.requests and not state.current):
+            decision.memory[shard] = attempt
         settled = before is not None and before.version == version and now - file.mtime_ns / 1e9 >= settle_seconds
         if not settled:
-            decision.notes.append(f"{shard}: waiting until {file.path.name} is no longer written to")
+            unsettled.append(file.path.name)
             continue
         if shard not in known:
             decision.add.append(shard)
-        state = states[shard]
         if shard in busy or not state.needs_work:
             continue
         if state.damages:
             # A run would only fail on it; and what to delete is for a person to decide.
-            decision.notes.extend(f"{shard}: {why}" for why in state.damages)
+            _note(damages, state)
         elif not state.data_changed:
             other_settings += 1
         elif attempt.requests >= MAX_ATTEMPTS:
@@ -96,6 +104,12 @@ def decide_growth(
             wait = FIRST_RETRY_SECONDS * 4**attempt.requests
             decision.memory[shard] = Attempt(version, attempt.requests + 1, now + wait)
             decision.request.append(shard)
+    for why, shards in damages.items():
+        such = shards[0] if len(shards) == 1 else f"{len(shards):,} shards, such as {shards[0]}"
+        decision.notes.append(f"{such}: {why}")
+    if unsettled:
+        such = f"{len(unsettled):,} files, such as {unsettled[0]}, are" if len(unsettled) > 1 else f"{unsettled[0]} is"
+        decision.notes.append(f"waiting until {such} no longer written to")
     if other_settings:
         decision.notes.append(
             f"{other_settings} shards are stale because settings changed; start them with `adg run` or a backfill"
@@ -122,6 +136,11 @@ def decide_growth(
     return decision
 
 
+def _note(damages: dict[str, list[str]], state: ShardState) -> None:
+    for why in state.damages:
+        damages.setdefault(why, []).append(state.shard)
+
+
 def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
     @dg.sensor(
         name="pool_growth_sensor",
@@ -137,7 +156,7 @@ def build_pool_growth_sensor(interval_seconds: int) -> dg.SensorDefinition:
             listing = list_shards(store.pool_dir)
             # Files that were copied or touched are hashed, once: after a look that Dagster stops the next one goes on.
             wanted = wanted_recipes(settings, **watched_reads(store, settings))
-            states = shard_states(store, listing, wanted)
+            states = shard_states(store, listing, wanted, look=store.look(keep=True))
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the pool can't be looked at: {error}")
         registered = context.instance.get_dynamic_partitions(pool_shards.name or "")

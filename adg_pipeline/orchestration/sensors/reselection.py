@@ -85,13 +85,14 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
             wanted = {arm: settings_in_force(store, arm).settings for arm in arms}
             listing = list_shards(store.pool_dir)
             reads_any = optional_reads(of.selected_subset for of in wanted.values())
-            states = shard_states(store, listing, wanted_recipes(settings, **reads_any))
+            look = store.look(keep=True)
+            states = shard_states(store, listing, wanted_recipes(settings, **reads_any), look=look)
             shards = list(listing.shards)
             inputs = {
-                arm: selection_inputs(store, shards, **optional_reads([of.selected_subset]))
+                arm: selection_inputs(store, shards, look, **optional_reads([of.selected_subset]))
                 for arm, of in wanted.items()
             }
-            inputs_of_all = selection_inputs(store, shards, **reads_any)
+            inputs_of_all = selection_inputs(store, shards, look, **reads_any)
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
         # Those at hand too: a store may be older than its instance, or come from elsewhere.

@@ -125,6 +125,7 @@ def _example(store: Store, row: Mapping[str, Any], chosen: Mapping[str, set[str]
 
 def _shard_costs(store: Store, shards: Sequence[str]) -> Iterator[Cost]:
     """What the stages before the selection took, as far as their provenance tells: without the loading of models."""
+    look = store.look()
     for asset, stage in (
         ("generations", "Sampling answers"),
         ("answer_embeddings", "Embedding answers"),
@@ -132,7 +133,7 @@ def _shard_costs(store: Store, shards: Sequence[str]) -> Iterator[Cost]:
         ("divergence_scores", "Scoring divergence"),
         ("reference_losses", "Scoring references"),
     ):
-        stored = [one for shard in shards if (one := store.provenance(asset, shard)) is not None]
+        stored = [one for shard in shards if (one := look.provenance(asset, shard)) is not None]
         if not stored:
             continue
         what, tokens = f"{sum(one.rows for one in stored):,} rows", None

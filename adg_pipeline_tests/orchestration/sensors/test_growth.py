@@ -127,3 +127,23 @@ def test_a_damaged_shard_is_told_and_left_to_a_person() -> None:
     decision = decide(pool, states(a=damaged), memory=seen(pool))
     assert (decision.request, decision.give_up) == ([], [])
     assert decision.notes == ["a: a.parquet: damaged. Delete the file"]
+
+
+def test_only_what_is_in_motion_is_remembered() -> None:
+    """Dagster stores the cursor at every look: it mustn't be as long as the pool."""
+    pool = listing(file("done"), file("other"), file("new"), file("edited"), file("failed"))
+    edited = AssetState("stale", "the file changed")
+    kinds = states(done=CURRENT, other=OTHER_MODEL, new=MISSING, edited=edited, failed=MISSING)
+    known = ["done", "other", "edited", "failed", "gone"]
+    first = decide(pool, kinds, known)
+    assert sorted(first.memory) == ["edited", "failed", "gone", "new"]
+    second = decide(pool, kinds, known, memory=first.memory)
+    assert second.request == ["edited", "failed", "new"]
+    finished = decide(pool, states(**dict.fromkeys(pool.shards, CURRENT)), [*known, "new"], memory=second.memory)
+    assert sorted(finished.memory) == ["gone"]
+
+
+def test_damage_that_many_shards_share_is_told_once() -> None:
+    pool = listing(file("a"), file("b"))
+    damaged = AssetState("damaged", "the table is damaged", delete=[Path("table")])
+    assert decide(pool, states(a=damaged, b=damaged), ["a", "b"]).notes == ["2 shards, such as a: the table is damaged"]
