@@ -5,8 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from adg_pipeline_tests.workbench import NoCapture, Workbench, records
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("adg", deadline=None)
+settings.load_profile("adg")
 
 # Model libraries call out unless told not to; every model of the tests is a local path.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -1,8 +1,12 @@
 """What a selection leaves out beside what its arm would take: end to end, on real files."""
 
+import json
+from pathlib import Path
+
 import polars as pl
 
 from adg_pipeline.assets.duplicates import EXACT, NEAR
+from adg_pipeline.assets.exclusions import CONTAMINATED, HELD, NEARLY_HELD
 from adg_pipeline_tests.workbench import Workbench, records
 
 LONG = "Tell in one sentence which animals live in the deep forest behind the old mill by the river near the northern village"
@@ -70,3 +74,58 @@ def test_every_arm_takes_one_of_each_cluster(bench: Workbench) -> None:
         stands = frame.filter(pl.col("duplicate_of").is_not_null())["duplicate_of"]
         assert len(stands) >= 12
         assert set(stands).isdisjoint(frame.filter(pl.col("left_out").is_not_null())["example_id"])
+
+
+def test_contaminated_examples_are_left_out_by_item_and_words(bench: Workbench, tmp_path: Path) -> None:
+    asked = "How many apples has Ann if she buys twelve of them on Monday and eats three of them until Friday night"
+    bench.add("a", [*records(12), {"id": "given-away", "instruction": f"Solve: {asked}", "output": "Nine."}])
+    bench.add(
+        "b", [*records(12, first=12), {"id": "fine", "instruction": "How many apples has Ann?", "output": "Nine."}]
+    )
+    questions = tmp_path / "asked.jsonl"
+    questions.write_text(json.dumps({"question": asked, "answer": "9"}) + "\n", encoding="utf-8")
+    refused = bench.adg("run", "--set", "selected_subset.decontaminate=true")
+    assert refused.code == 2
+    assert "fingerprints.benchmarks" in refused.err
+    missing = bench.adg("run", "--set", f'fingerprints.benchmarks=["{tmp_path}/none"]')
+    assert missing.code == 2
+    assert f"there is no file or folder {tmp_path}/none" in missing.err
+    bench.settings["fingerprints"] = {"benchmarks": [str(questions)]}
+    bench.settings["selected_subset"] |= {"decontaminate": True}
+    bench.write_settings()
+    done = bench.adg("run")
+    assert done.code == 0, done.err
+    out = ranking(bench).filter(pl.col("left_out") == CONTAMINATED)
+    assert out["example_id"].to_list() == ["given-away"]
+    assert out["found_in"][0] == f"asked.jsonl record 1: {' '.join(asked.lower().split()[:12])}"
+    assert bench.adg("explain", "given-away", "--json").json["selection"]["found_in"] == out["found_in"][0]
+    assert [bench.store.required_provenance("fingerprints", s).facts["contaminated"] for s in "ab"] == [1, 0]
+
+    assert "up to date" in bench.adg("run").err
+    questions.write_text(json.dumps({"question": "another thing", "answer": "9"}) + "\n", encoding="utf-8")
+    assert bench.adg("run").code == 0  # what is asked counts by its content
+    assert ranking(bench).filter(pl.col("left_out") == CONTAMINATED).is_empty()
+
+
+def test_what_a_file_or_another_subset_holds_is_left_out(bench: Workbench, tmp_path: Path) -> None:
+    near = LONG.replace("Tell", "Say")
+    bench.add("a", [*records(20), {"id": "near", "instruction": LONG, "output": "Deer."}])
+    other = tmp_path / "other.jsonl"
+    held = [*records(3), {"instruction": near, "output": "Owls."}]
+    other.write_text("".join(json.dumps({**one, "id": f"o{n}"}) + "\n" for n, one in enumerate(held)), encoding="utf-8")
+    bench.settings["selected_subset"] |= {"without": [str(other)]}
+    bench.write_settings()
+    assert bench.adg("run").code == 0
+    out = ranking(bench).filter(pl.col("left_out") == HELD)
+    assert out["found_in"].sort().to_list() == [f"other.jsonl record {n}" for n in (1, 2, 3)]
+    assert bench.adg("run", "--set", "selected_subset.near_duplicates=0.8").code == 0
+    out = ranking(bench).filter(pl.col("left_out") == NEARLY_HELD)
+    assert ("near", "other.jsonl record 4") in set(out.select("example_id", "found_in").iter_rows())
+
+    subset = bench.store.selection_dir("adg") / "subset.parquet"
+    done = bench.adg("run", "--arm", "random", "--set", f'selected_subset.without=["{subset}"]')
+    assert done.code == 0, done.err
+    assert set(bench.subset("random")).isdisjoint(bench.subset("adg"))
+    own = bench.adg("run", "--set", f'selected_subset.without=["{subset}"]')
+    assert own.code == 1
+    assert "is this arm's own subset" in own.err

@@ -35,7 +35,7 @@ def subset_for(store: Store, arm: str, seed: int) -> tuple[Path, dict[str, Any]]
             return directory, drawn
         config, inputs = draw.config, draw.inputs
         with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
-            ranking, stability = rank(store, scored_examples(store, inputs, config), config)
+            ranking, stability = rank(store, arm, scored_examples(store, inputs, config), config)
             require_subset(ranking, config)
             subset = subset_rows(store, ranking)
         kept, bins = at_hand["kept"], dict(draw.bins)

@@ -83,7 +83,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             try:
                 given = find_given(store, inputs.shards, config) if SELECTORS[config.selector].given else None
                 examples, listed = scored_examples(store, inputs, config), () if given is None else given.ids
-                ranking, stability = rank(store, examples, config, states, listed)
+                ranking, stability = rank(store, arm, examples, config, states, listed)
             except SettingsError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             require_subset(ranking, config)

@@ -17,6 +17,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.candidates import candidates, cosines
 from adg_pipeline.assets.duplicates import EXACT, reasons, stands_for
+from adg_pipeline.assets.exclusions import excluded
 from adg_pipeline.errors import StaleInputError
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -33,12 +34,13 @@ UNBINNED = "its instruction could not be embedded: its vector is NaN or infinite
 RANKING = [
     "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
     "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "jackknife",
-    "left_out", "duplicate_of",
+    "left_out", "duplicate_of", "found_in",
 ]  # fmt: skip
 
 
 def rank(
     store: Store,
+    arm: str,
     examples: pl.DataFrame,
     config: SelectionConfig,
     states: np.ndarray | None = None,
@@ -58,10 +60,12 @@ def rank(
     repeat = pl.when(same_id & same_content).then(pl.lit(REPEATED)).when(same_id).then(pl.lit(CONFLICT))
     filtered = filter_reasons(examples, config).replace_strict(REASONS, default=None)
     unbinned = pl.when(pl.col("bin").is_null()).then(pl.lit(UNBINNED))
-    table = examples.with_columns(left_out=pl.coalesce(repeat, filtered, unbinned))
+    shards = sorted(examples["shard"].unique())
+    table = excluded(store, arm, shards, examples, config)
+    table = table.with_columns(left_out=pl.coalesce(repeat, filtered, unbinned, "excluded")).drop("excluded")
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
     chosen_from = candidates(store, eligible, config, states, given)
-    stands = stands_for(store, sorted(table["shard"].unique()), eligible, chosen_from, config)
+    stands = stands_for(store, shards, eligible, chosen_from, config)
     if (replaced := stands != np.arange(len(stands))).any():
         repeats = pl.concat([eligible, reasons(eligible, stands)], how="horizontal").filter(replaced)
         chosen_from, eligible = chosen_from.take(np.flatnonzero(~replaced)), eligible.filter(~replaced)

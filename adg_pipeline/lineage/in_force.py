@@ -110,7 +110,7 @@ def reads_references(config: SelectionConfig) -> bool:
 
 def reads_fingerprints(config: SelectionConfig) -> bool:
     """Whether a selection with this configuration reads fingerprints."""
-    return config.near_duplicates is not None
+    return config.near_duplicates is not None or config.decontaminate
 
 
 def optional_reads(configs: Iterable[SelectionConfig]) -> dict[str, bool]:

@@ -6,6 +6,7 @@
 from typing import Any
 
 from adg_pipeline.algorithms.duplicates import ALGORITHM
+from adg_pipeline.lineage.benchmark_items import items_digest
 from adg_pipeline.settings.loading import Settings
 from adg_pipeline.settings.sections import (
     EmbeddingConfig,
@@ -96,8 +97,11 @@ def reference_losses_recipe(config: ReferenceLossConfig, generation: GenerationC
 
 
 def fingerprints_recipe(config: FingerprintConfig) -> Recipe:
-    """Signatures of other versions of the hash don't compare."""
-    return Recipe("fingerprints", CODE_VERSIONS["fingerprints"], {**config.recipe(), "algorithm": ALGORITHM})
+    """Signatures of other versions of the hash don't compare. Benchmarks count by what they hold, wherever they lie."""
+    values = {**config.recipe(), "algorithm": ALGORITHM}
+    if config.benchmarks:
+        values["benchmarks"] = [items_digest(place) for place in config.benchmarks]
+    return Recipe("fingerprints", CODE_VERSIONS["fingerprints"], values)
 
 
 def query_states_recipe(reference_losses: Recipe) -> Recipe:

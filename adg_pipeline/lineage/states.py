@@ -291,6 +291,10 @@ def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any
     return digest(made_from)
 
 
+def _by_content(path: str) -> str:
+    return sha256_of(Path(path)) if Path(path).is_file() else path
+
+
 def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a selection. A file that they name is told by what it holds: edited, it asks for another subset. It counts
     only where it is read."""
@@ -299,5 +303,7 @@ def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
     for name in FILES if selector is None else selector.files:
         path = selection.get(name)
         if path is not None:
-            read[name] = sha256_of(Path(path)) if Path(path).is_file() else path
+            read[name] = _by_content(path)
+    if "without" in read:
+        read["without"] = [_by_content(path) for path in read["without"]]
     return read

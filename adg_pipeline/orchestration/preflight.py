@@ -122,6 +122,9 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
     accelerate = settings.finetuned_checkpoint.accelerate_config
     if accelerate is not None and not Path(accelerate).is_file():
         yield "finetuned_checkpoint.accelerate_config", f"there is no file {accelerate} ({Path(accelerate).absolute()})"
+    for place in settings.fingerprints.benchmarks:
+        if not Path(place).exists():
+            yield "fingerprints.benchmarks", f"there is no file or folder {Path(place).absolute()}"
 
 
 _FILES = {
@@ -152,6 +155,11 @@ def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterato
                 yield f"selected_subset.{name}", f"{arm} needs {_FILES[name]}"
             elif not Path(path).is_file():
                 yield f"selected_subset.{name}", f"there is no file {Path(path).absolute()}"
+        if config.decontaminate and not settings.fingerprints.benchmarks:
+            yield "fingerprints.benchmarks", f"{arm} leaves out what gives benchmarks away (decontaminate): name them"
+        for path in config.without:
+            if not Path(path).is_file():
+                yield "selected_subset.without", f"there is no file {Path(path).absolute()}"
         samples, first = settings.generations.samples, config.first_answers
         if first is not None and first > samples:
             yield (

@@ -90,6 +90,11 @@ FINGERPRINT_COLUMNS = _columns(
     example_id=("string", "Example"),
     signature=("fixed_size_binary[512]", "128 numbers of 32 bits: MinHash of the text's word n-grams"),
     bands=("fixed_size_list<uint64>[20]", "Keys of the signature's bands: near duplicates share at least one"),
+    benchmark=("string", "With `benchmarks`: whose item the example gives away; null if none"),
+    item=("string", "The item: where it stands in the benchmark"),
+    coverage=("double", "Share of the item's words that is found"),
+    ngram=("string", "Words that both have"),
+    items=("int32", "Items that are found in all"),
 )
 SUBSET_COLUMNS = TableSchema(
     [

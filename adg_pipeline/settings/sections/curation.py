@@ -10,7 +10,7 @@ from adg_pipeline.settings.sections.base import Section
 class CurationConfig(Section):
     """Options of every arm. All are off by default; exact duplicates count once always."""
 
-    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = ("near_duplicates", "semantic_duplicates")
+    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = ("near_duplicates", "semantic_duplicates", "decontaminate", "without")
 
     near_duplicates: float | None = Field(
         default=None,
@@ -25,4 +25,12 @@ class CurationConfig(Section):
         le=1,
         description="Likewise examples of one semantic bin whose instructions' vectors have at least this cosine; all count "
         "if not set.",
+    )
+    decontaminate: bool = Field(
+        default=False, description="Leave out examples that give away an item of `fingerprints.benchmarks`."
+    )
+    without: list[str] = Field(
+        default=[],
+        description="Leave out what is in these: files in any pool format, or subsets at hand as `subset:ARM`. The same "
+        "content is left out, and with `near_duplicates` what is as alike as that.",
     )
