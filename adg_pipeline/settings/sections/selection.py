@@ -1,21 +1,22 @@
 """Selecting the subset."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from adg_pipeline.settings.sections.base import Section
 from adg_pipeline.settings.sections.curation import CurationConfig
 
 
-class SelectionConfig(CurationConfig):
-    """Which examples make the subset."""
+class ChoiceConfig(Section):
+    """Which examples an arm chooses, and how many."""
 
-    RECIPE = (
+    RECIPE: ClassVar[tuple[str, ...]] = (
         "budget", "weight", "rank", "quota", "seed",
         "max_empty_answers", "min_distinct_answers", "min_output_chars", "max_output_chars",
     )  # fmt: skip
-    RECIPE_IF_SET = (
-        "selector", "bins", "length_control", "reach", "first_answers", "queries", "given", *CurationConfig.RECIPE_IF_SET,
+    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = (
+        "selector", "bins", "length_control", "reach", "first_answers", "queries", "given",
     )  # fmt: skip
 
     budget: int = Field(
@@ -77,3 +78,10 @@ class SelectionConfig(CurationConfig):
     history: int = Field(
         default=10, ge=0, le=1000, description="Replaced subsets that are kept per arm (`adg subset list`)."
     )
+
+
+class SelectionConfig(CurationConfig, ChoiceConfig):
+    """Which examples make the subset."""
+
+    # The fields of the last base come first, where keys are listed.
+    RECIPE_IF_SET = (*ChoiceConfig.RECIPE_IF_SET, *CurationConfig.RECIPE_IF_SET)
