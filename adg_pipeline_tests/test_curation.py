@@ -1,5 +1,6 @@
 """What a selection leaves out beside what its arm would take: end to end, on real files."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -129,3 +130,20 @@ def test_what_a_file_or_another_subset_holds_is_left_out(bench: Workbench, tmp_p
     own = bench.adg("run", "--set", f'selected_subset.without=["{subset}"]')
     assert own.code == 1
     assert "is this arm's own subset" in own.err
+
+
+def test_the_funnel_adds_up_from_records_to_subset(bench: Workbench) -> None:
+    broken = [{"instruction": "", "output": "x"}, {"instruction": "no answer"}]
+    bench.add("a", [*records(10), *broken])
+    bench.add("b", [*records(10, first=5), {"instruction": "word " * 3000, "output": "too long"}])
+    assert bench.adg("run", "--budget", "4").code == 0
+    steps = bench.store.selection_manifest("adg")["funnel"]
+    assert [(step["step"], step["examples"]) for step in steps][::3] == [("records read", 23), ("selected", 4)]
+    assert sum(steps[0]["left_out"].values()) == 2
+    for step, following in itertools.pairwise(steps):
+        assert step["examples"] - sum(step["left_out"].values()) == following["examples"]
+    assert bench.adg("status", "--json").json["subsets"][0]["funnel"] == steps
+    assert "23 records read → 21 examples → " in bench.adg("status").out
+    exported = bench.adg("export", "--format", "messages", "--card", "--out", str(bench.folder / "out"))
+    assert exported.code == 0
+    assert "| records read | 23 |" in (bench.folder / "out" / "README.md").read_text("utf-8")

@@ -1,6 +1,7 @@
 """What a subset is made of: where every example stands, the selected ones in full, and the folder that is published."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import polars as pl
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
+from adg_pipeline.algorithms.funnel import Step, funnel
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.candidates import candidates, cosines
@@ -177,6 +179,7 @@ def make_manifest(
             "left_out": _left_out(ranking),
             "selected_by_source": dict(subset["source"].value_counts(sort=True).head(50).iter_rows()),
         },
+        "funnel": _funnel(store, inputs, ranking),
         "stability": stability,
         "same_id_other_content": [
             f"{row['example_id']} of shard {row['shard']}" for row in conflicts.head(100).iter_rows(named=True)
@@ -184,6 +187,17 @@ def make_manifest(
         "code_versions": CODE_VERSIONS,
         "packages": {name: version(name) for name in ("adg-pipeline", "polars", "numpy", "scikit-learn", "lancedb")},
     }
+
+
+def _funnel(store: Store, inputs: SelectionInputs, ranking: pl.DataFrame) -> list[Step]:
+    """Of the shards that took part."""
+    records, rejected = 0, Counter[str]()
+    for shard in inputs.shards:
+        facts = store.required_provenance("raw_pool", shard).facts
+        records += facts["read"]
+        rejected.update(facts["reasons"])
+    eligible = ranking.filter(pl.col("left_out").is_null()).height
+    return funnel(records, rejected, _left_out(ranking), eligible, ranking.filter("selected").height)
 
 
 def publish(

@@ -21,6 +21,7 @@ ORDER = ("damaged", "quarantined", "missing", "stale", "running", "current")
 @as_json
 def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
     """What is current of shards, subsets and checkpoints, why the rest isn't, and the command that mends it."""
+    from adg_pipeline.algorithms.funnel import in_words
     from adg_pipeline.lineage.in_force import DROP, settings_in_force
     from adg_pipeline.orchestration.instance import open_instance
     from adg_pipeline.orchestration.preflight import preflight_faults
@@ -47,7 +48,10 @@ def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
     for row in tables["subsets"]:
         made = f", {row['examples']:,} examples, made {row['made']}" if row["subset"] else ""
         click.echo(f"subset {row['arm']}: {row['state']}{made}")
-        print_details(id=row["subset"], kept=_kept(row), why=row["why"], mend=row["mend"])
+        steps = row.get("funnel")
+        print_details(
+            id=row["subset"], of=in_words(steps) if steps else "", kept=_kept(row), why=row["why"], mend=row["mend"]
+        )
     for row in tables["checkpoints"]:
         made = "" if row["made"] is None else f", {row['examples']:,} examples, made {row['made']}"
         click.echo(f"checkpoint {row['arm']}, seed {row['seed']}: {row['state']}{made}")

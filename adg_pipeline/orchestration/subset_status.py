@@ -44,6 +44,7 @@ def subset_row(store: Store, arm: str, in_force: InForce, inputs: SelectionInput
         "budget": stored.manifest["config"]["budget"],
         "made": stored.made_at,
         "kept": {key: one for key, one in in_force.kept.items() if key.startswith("selected_subset.")},
+        "funnel": stored.manifest.get("funnel"),
         "why": why,
         "mend": run if why else "",
     }

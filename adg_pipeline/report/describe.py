@@ -4,7 +4,7 @@ In the order that a reader asks: how many, what it looks like, then the paths an
 What is empty isn't shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -115,7 +115,9 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         or "no",
         "pool": counts["pool"],
         "eligible": counts["eligible"],
-        **_counts("left_out", counts["left_out"]),
+        **(
+            {"funnel": _funnel(manifest["funnel"])} if "funnel" in manifest else _counts("left_out", counts["left_out"])
+        ),
         "shards": len(manifest["shards"]),
         **_counts("shards_left_out", manifest["shards_left_out"]),
         "quadrants": plots.quadrants(dispersion, anisotropy, chosen, "Dispersion and anisotropy, selected marked"),
@@ -127,6 +129,15 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         **_counts("selected_by_source", counts["selected_by_source"]),
         "subset": content_id(manifest),
     }
+
+
+def _funnel(steps: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
+    """A row for each step and, under it, for each reason."""
+    lines = ["| step | examples |", "|---|---:|"]
+    for step in steps:
+        lines.append(f"| **{step['step']}** | {step['examples']:,} |")
+        lines += [f"| {reason} | -{number:,} |" for reason, number in step["left_out"].items()]
+    return dg.MetadataValue.md("\n".join(lines))
 
 
 def _own_scores(manifest: Mapping[str, Any], ranking: pl.DataFrame, scored: pl.DataFrame, weight: float) -> Any:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from adg_pipeline.algorithms.comparison import FIGURES_SCHEMA
 from adg_pipeline.report.comparison import Comparison, markdown_table, page, publish
-from adg_pipeline.report.comparison.choice import composition, funnel, overlap
+from adg_pipeline.report.comparison.choice import composition, funnel_rows, overlap
 from adg_pipeline.report.comparison.content import Arm, Corner, Cost, Example
 from adg_pipeline.report.comparison.standing import curve, forest, scores, verdicts
 
@@ -142,7 +142,7 @@ def test_overlap_is_jaccards_and_the_diagonal_is_an_arms_own() -> None:
 
 def test_the_funnel_leads_from_records_to_the_subset_without_a_gap() -> None:
     for column in range(4):
-        counts = [(row["level"], int(row["cells"][column].replace(",", ""))) for row in funnel(comparison())]
+        counts = [(row["level"], int(row["cells"][column].replace(",", ""))) for row in funnel_rows(comparison())]
         left = None
         for level, number in counts:
             if level == 0:

@@ -33,7 +33,7 @@ def card_of(manifest: Mapping[str, Any], content: str, files: Sequence[Path], sa
         "Instruction data selected by adg-pipeline with the arm "
         f"`{manifest['arm']}` on {manifest['made_at'][:10]}; content `{content}`.\n",
         "## From the pool to the subset\n",
-        _table(("step", "examples"), _funnel(counts)),
+        _table(("step", "examples"), _funnel(manifest)),
         *(f"In this export: {line}.\n" for line in said),
         "## Sources\n",
         _table(("source", "selected"), counts["selected_by_source"].items()),
@@ -66,7 +66,14 @@ def _front_matter(manifest: Mapping[str, Any], data: Path | None) -> str:
     return "---\n" + "\n".join(lines) + "\n---\n"
 
 
-def _funnel(counts: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _funnel(manifest: Mapping[str, Any]) -> list[tuple[str, int]]:
+    rows: list[tuple[str, int]] = []
+    for step in manifest.get("funnel", ()):
+        rows.append((step["step"], step["examples"]))
+        rows += [(f"left out: {reason}", -number) for reason, number in step["left_out"].items()]
+    if rows:
+        return rows
+    counts = manifest["counts"]  # of a subset that was made before there was a funnel
     left_out = [(f"left out: {reason}", -number) for reason, number in counts["left_out"].items()]
     return [
         ("in the pool", counts["pool"]), *left_out, ("eligible", counts["eligible"]), ("selected", counts["selected"]),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from adg_pipeline.algorithms.funnel import funnel
 from adg_pipeline.report.comparison.content import Arm, Comparison
 from adg_pipeline.report.comparison.words import percent, shortened
 
@@ -147,31 +148,16 @@ def quadrants(comparison: Comparison) -> Row | None:
     }
 
 
-def funnel(comparison: Comparison) -> list[Row]:
+def funnel_rows(comparison: Comparison) -> list[Row]:
     """From records read to examples selected; each row with a count per arm, and how far it is indented."""
-    arms = comparison.arms
-    rejected = sum(comparison.rejected.values())
-
-    def same(number: int) -> list[str]:
-        return [f"{number:,}"] * len(arms)
-
-    reasons = list(dict.fromkeys(reason for arm in arms for reason in arm.left_out))
-    return [
-        {"what": "records read", "cells": same(comparison.records), "level": 0},
-        *(
-            {"what": f"turned away: {reason}", "cells": same(number), "level": 1}
-            for reason, number in comparison.rejected.items()
-        ),
-        {"what": "examples", "cells": same(comparison.records - rejected), "level": 0},
-        *(
-            {"what": f"left out: {reason}", "cells": [f"{arm.left_out.get(reason, 0):,}" for arm in arms], "level": 1}
-            for reason in reasons
-        ),
-        {"what": "eligible", "cells": [f"{arm.eligible:,}" for arm in arms], "level": 0},
-        {
-            "what": "others were preferred",
-            "cells": [f"{arm.eligible - len(arm.chosen):,}" for arm in arms],
-            "level": 1,
-        },
-        {"what": "selected", "cells": [f"{len(arm.chosen):,}" for arm in arms], "level": 0},
+    of_arms = [
+        funnel(comparison.records, comparison.rejected, arm.left_out, arm.eligible, len(arm.chosen))
+        for arm in comparison.arms
     ]
+    rows: list[Row] = []
+    for steps in zip(*of_arms, strict=True):
+        rows.append({"what": steps[0]["step"], "cells": [f"{step['examples']:,}" for step in steps], "level": 0})
+        for reason in dict.fromkeys(reason for step in steps for reason in step["left_out"]):
+            cells = [f"{step['left_out'].get(reason, 0):,}" for step in steps]
+            rows.append({"what": f"left out: {reason}", "cells": cells, "level": 1})
+    return rows

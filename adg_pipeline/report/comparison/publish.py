@@ -45,7 +45,7 @@ def page(comparison: Comparison) -> str:
         overlap=choice.overlap(comparison),
         chance=words.percent(choice.chance_overlap(comparison)),
         quadrants=choice.quadrants(comparison),
-        funnel=choice.funnel(comparison),
+        funnel=choice.funnel_rows(comparison),
         published=published,
         words=words,
         files={"table": TABLE, "figures": FIGURES, "marks": MARKS},
