@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 _MAGIC = b"LANC"
 _DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
 _FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files …
+_CONFLICT = "commit conflict"  # what it says where two processes changed the same rows; the first one's change stands
 _PANICS = ("RustPanic", "PanicException")  # … unless the damage makes it panic; these classes can't be imported
-COMPACT_EVERY = 64  # commits
+# Commits between two compactions, of a table of up to a million rows. Compacting takes time by the whole table, since the
+# index is written anew; a read takes time by what isn't in the index yet. So the distance grows with the table's cube root.
+COMPACT_EVERY, COMPACT_ROWS = 64, 1_000_000
+INDEXED = "shard"  # every read, and every write, asks for one shard
 KEEP_VERSIONS = timedelta(days=1)  # longer than anybody reads one
 # Read at once. LanceDB's own thousand rows or so are so few that calls of numpy cost more than what they do.
 BATCH_BYTES, BATCH_ROWS = 4 * 2**20, 2**16
@@ -96,6 +100,7 @@ class VectorTables:
         with disk_faults(stamp):
             stamp.unlink(missing_ok=True)
         lance = self._for_writing(table, dimension)
+        version = lance.version
         source = _Source(batches)
         reader = pa.RecordBatchReader.from_batches(vector_schema(dimension), source)
         try:
@@ -111,7 +116,8 @@ class VectorTables:
             raise
         record = provenance()
         write_atomically(stamp, lambda temporary: _write_text(temporary, record.to_json()))
-        if lance.version % COMPACT_EVERY == 0:
+        every = compact_every(lance.count_rows())
+        if lance.version // every != version // every:
             self.compact(table)
         return record
 
@@ -154,10 +160,21 @@ class VectorTables:
                 self._open(table).delete(_shard_is(shard))
 
     def compact(self, table: str) -> None:
-        """Merge the small files that many commits leave behind, and drop versions that nobody reads any more."""
+        """Merge the small files that many commits leave behind, bring the index up to date, and drop versions that nobody
+        reads any more."""
         if self._exists(table):
-            with self._faults(table):
-                self._open(table).optimize(cleanup_older_than=KEEP_VERSIONS)
+            with self._faults(table), locked(self._directory / ".locks" / f"{table}.lock"):
+                lance = self._open(table)
+                try:
+                    # Without the index: to find what is in it again in merged files takes thrice as long as to make it anew.
+                    for index in _indices(lance):
+                        lance.drop_index(index)
+                    lance.optimize(cleanup_older_than=KEEP_VERSIONS)
+                except _FAULTS as error:
+                    # Another process rewrote or removed a shard meanwhile. That is no damage, and the next time comes.
+                    if _CONFLICT not in str(error):
+                        raise
+                _index(lance)
 
     def _arrays(self, table: str, query: Any, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         with self._faults(table):
@@ -187,6 +204,7 @@ class VectorTables:
                 created: Any = database.create_table(table, schema=vector_schema(dimension))
                 # Without it, two processes that merge the same new keys both insert them.
                 created.set_unenforced_primary_key("id")
+                _index(created)
             return created
 
     def _open(self, table: str) -> "lancedb.table.Table":
@@ -284,6 +302,23 @@ def _is_whole(file: Path) -> bool:
 
 def _batch_rows(lance: "lancedb.table.Table", vectors: bool) -> int:
     return max(1, BATCH_BYTES // (4 * lance.schema.field("vector").type.list_size)) if vectors else BATCH_ROWS
+
+
+def compact_every(rows: int) -> int:
+    """Commits between two compactions of a table of so many rows."""
+    return int(COMPACT_EVERY * max(1.0, rows / COMPACT_ROWS) ** (1 / 3))
+
+
+def _index(lance: "lancedb.table.Table") -> None:
+    """Index the shards, unless that is done. A table of before there was an index gets one when it is compacted."""
+    from lancedb.index import BTree
+
+    if not _indices(lance):
+        lance.create_index(INDEXED, config=BTree())
+
+
+def _indices(lance: "lancedb.table.Table") -> list[str]:
+    return [index.name for index in lance.list_indices() if index.columns == [INDEXED]]
 
 
 def _read_stamp(path: Path) -> Provenance | None:
