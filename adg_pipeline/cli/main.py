@@ -18,9 +18,11 @@ from adg_pipeline.cli import (
     compare,
     demo,
     dev,
+    doctor,
     evaluate,
     explain,
     export,
+    init,
     plan,
     pool,
     probe,
@@ -61,6 +63,8 @@ def adg() -> None:
 
 for command in (
     demo.demo,
+    init.init,
+    doctor.doctor,
     pool.pool,
     plan.plan,
     probe.probe,
