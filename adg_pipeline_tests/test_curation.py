@@ -147,3 +147,31 @@ def test_the_funnel_adds_up_from_records_to_subset(bench: Workbench) -> None:
     exported = bench.adg("export", "--format", "messages", "--card", "--out", str(bench.folder / "out"))
     assert exported.code == 0
     assert "| records read | 23 |" in (bench.folder / "out" / "README.md").read_text("utf-8")
+
+
+def test_listed_examples_are_kept_for_every_arm_and_the_budget_stays(bench: Workbench, tmp_path: Path) -> None:
+    bench.add("a", [{**record, "id": f"x{n:02}"} for n, record in enumerate(records(20))])
+    ids = tmp_path / "keep.txt"
+    ids.write_text("x07\nx03\nnobody\n", encoding="utf-8")
+    bench.settings["selected_subset"] |= {"must_keep": str(ids), "budget": 5}
+    bench.write_settings()
+    arms = ("adg", "random", "longest", "mig", "zip", "adg_released", "adg_bottom")
+    done = bench.adg("run", *(part for arm in arms for part in ("--arm", arm)))
+    assert done.code == 0, done.err
+    for arm in arms:
+        subset = bench.subset(arm)
+        assert subset[:2] == ["x07", "x03"]
+        assert len(subset) == len(set(subset)) <= 5
+        assert arm == "adg_released" or len(subset) == 5
+    assert "1 of 3 entries of the given list are not in the pool" in done.err
+    assert "it must be kept" in bench.adg("explain", "x07").out
+
+    ids.write_text("".join(f"x{n:02}\n" for n in range(6)), encoding="utf-8")
+    refused = bench.adg("run")
+    assert refused.code == 1
+    assert "6 examples must be kept and the budget is 5" in refused.err
+    without = tmp_path / "not.txt"
+    without.write_text("x01\nx02\n", encoding="utf-8")
+    flags = ["--set", "selected_subset.must_keep=null", "--set", f'selected_subset.without=["{without}"]']
+    assert bench.adg("run", *flags, "--budget", "18").code == 0
+    assert set(bench.subset()) == {f"x{n:02}" for n in range(20)} - {"x01", "x02"}

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from adg_pipeline.assets.candidates import scored_examples
+from adg_pipeline.assets.given import find_must_keep
 from adg_pipeline.assets.subset import make_manifest, publish, rank, require_subset, subset_rows
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.lineage.trials import draw_of
@@ -35,7 +36,8 @@ def subset_for(store: Store, arm: str, seed: int) -> tuple[Path, dict[str, Any]]
             return directory, drawn
         config, inputs = draw.config, draw.inputs
         with store.damage_named(["divergence_scores", "raw_pool"], inputs.shards):
-            ranking, stability = rank(store, arm, scored_examples(store, inputs, config), config)
+            examples, must_keep = scored_examples(store, inputs, config), find_must_keep(store, inputs.shards, config)
+            ranking, stability = rank(store, arm, examples, config, must_keep=must_keep.ids)
             require_subset(ranking, config)
             subset = subset_rows(store, ranking)
         kept, bins = at_hand["kept"], dict(draw.bins)

@@ -17,11 +17,18 @@ NEAR = "nearly the same as another example"
 
 
 def stands_for(
-    store: Store, shards: Sequence[str], eligible: pl.DataFrame, chosen_from: Candidates, config: SelectionConfig
+    store: Store,
+    shards: Sequence[str],
+    eligible: pl.DataFrame,
+    chosen_from: Candidates,
+    config: SelectionConfig,
+    must_keep: Sequence[str] = (),
 ) -> Rows:
     """(N,) the row that stands for each eligible one: mostly itself.
 
-    Of a cluster the one stays that the arm scores best (an arm that takes the worst: worst), of equals the first id.
+    Of a cluster the one stays that must be kept, else the one that the arm scores best (an arm that takes the worst:
+    worst), of equals the first id.
+
     shards: all that the selection is over, whether any of their examples is eligible or not.
     """
     labelings = [eligible["content_hash"].rank("dense").cast(pl.Int64).to_numpy()]
@@ -39,7 +46,9 @@ def stands_for(
     scores: NDArray[np.float64] = table["score"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     if config.rank == "bottom" and not chooses.greedy:
         scores = -scores
-    return survivors(cluster, scores, table["left_out"].is_null().to_numpy())
+    kept = eligible["example_id"].is_in(list(must_keep)).to_numpy()
+    may = table["left_out"].is_null().to_numpy() | kept
+    return survivors(cluster, np.where(kept, np.inf, scores), may)
 
 
 def reasons(eligible: pl.DataFrame, stands: Rows) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 
 from adg_pipeline.algorithms.duplicates import Keys, Signatures, alike_by
 from adg_pipeline.assets.fingerprints import TEXT_COLUMNS, fingerprint_table
+from adg_pipeline.assets.given import ids_of
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.convert import convert
 from adg_pipeline.settings.sections import FingerprintConfig, RawPoolConfig, SelectionConfig
@@ -65,8 +66,14 @@ def _contaminated(store: Store, shards: Sequence[str]) -> Iterator[pl.DataFrame]
 def _held(
     store: Store, arm: str, place: str, shards: Sequence[str], examples: pl.DataFrame, likeness: float | None
 ) -> Iterator[pl.DataFrame]:
-    """What of the pool a file holds: the same content, then what is as alike."""
-    raw = _read(store, arm, place)
+    """What of the pool a file holds: its ids where it is a list of them; else the same content, then what is as alike."""
+    _require(store, arm, place)
+    if (ids := ids_of(Path(place))) is not None:
+        named = pl.lit(f"{Path(place).name}: its id")
+        listed = examples.filter(pl.col("example_id").is_in(ids))
+        yield listed.select("shard", "example_id", excluded=pl.lit(HELD), found_in=named)
+        return
+    raw = _read(place)
     named = pl.format("{} record {}", pl.lit(Path(place).name), "row")
     known = raw.select("content_hash", found_in=named).unique("content_hash", keep="first", maintain_order=True)
     same = examples.join(known, on="content_hash", how="inner", maintain_order="left")
@@ -81,16 +88,16 @@ def _held(
     for shard in shards:
         stored = store.read_table("fingerprints", shard, ["example_id", "signature", "bands"])
         mine, their = _alike(signatures_of(stored), keys_of(stored), *theirs, likeness)
-        ids = pl.Series(stored["example_id"])[mine]
+        names = pl.Series(stored["example_id"])[mine]
         yield pl.select(
-            shard=pl.repeat(shard, len(ids), dtype=pl.String),
-            example_id=pl.lit(ids),
-            excluded=pl.repeat(NEARLY_HELD, len(ids), dtype=pl.String),
+            shard=pl.repeat(shard, len(names), dtype=pl.String),
+            example_id=pl.lit(names),
+            excluded=pl.repeat(NEARLY_HELD, len(names), dtype=pl.String),
             found_in=pl.lit(records[their]),
         )
 
 
-def _read(store: Store, arm: str, place: str) -> pl.DataFrame:
+def _require(store: Store, arm: str, place: str) -> None:
     path = Path(place)
     if not path.is_file():
         raise SettingsError(f"selected_subset.without: there is no file {path.absolute()}")
@@ -98,9 +105,12 @@ def _read(store: Store, arm: str, place: str) -> pl.DataFrame:
         raise SettingsError(
             f"selected_subset.without: {path} is this arm's own subset, which it would take turns with: copy it first"
         )
+
+
+def _read(place: str) -> pl.DataFrame:
     with TemporaryDirectory() as folder:
         table = Path(folder) / "without.parquet"
-        convert(path, table, Path(folder) / "rejects.jsonl", RawPoolConfig())
+        convert(Path(place), table, Path(folder) / "rejects.jsonl", RawPoolConfig())
         return pl.read_parquet(table, columns=["example_id", "content_hash", "row", *TEXT_COLUMNS], glob=False)
 
 

@@ -37,19 +37,31 @@ class Given:
 
 
 def find_given(store: Store, shards: Sequence[str], config: SelectionConfig) -> Given:
-    """The list of `selected_subset.given`.
+    """The list of `selected_subset.given`. Raises SettingsError where there is no list, or the pool holds nothing of it."""
+    if config.given is None:
+        raise SettingsError(f"{SETTING} is not set: this arm takes a list of ids, or a pool file of examples")
+    return find_listed(store, shards, config.given, SETTING)
+
+
+def find_must_keep(store: Store, shards: Sequence[str], config: SelectionConfig) -> Given:
+    """The list of `selected_subset.must_keep`; an empty one where none is set."""
+    if config.must_keep is None:
+        return Given([], 0, [])
+    return find_listed(store, shards, config.must_keep, "selected_subset.must_keep")
+
+
+def find_listed(store: Store, shards: Sequence[str], place: str, setting: str) -> Given:
+    """The examples that a list names.
 
     A text file has an id a line, or is a JSON list of ids. Any other is read as pool files are, and a record is the example
     with its id, else with its content, else the only one with its instruction and output: some lists come without inputs.
 
     Raises SettingsError where there is no list, or the pool holds nothing of it.
     """
-    if config.given is None:
-        raise SettingsError(f"{SETTING} is not set: this arm takes a list of ids, or a pool file of examples")
-    path = Path(config.given)
+    path = Path(place)
     if not path.is_file():
-        raise SettingsError(f"{SETTING}: there is no file {path.absolute()}")
-    ids = _ids_of(path)
+        raise SettingsError(f"{setting}: there is no file {path.absolute()}")
+    ids = ids_of(path)
     if ids is not None:
         known = set(store.scan("raw_pool", shards).select("example_id").collect()["example_id"])
         found = Given(
@@ -61,11 +73,11 @@ def find_given(store: Store, shards: Sequence[str], config: SelectionConfig) -> 
         found = _records_of(store, shards, path)
     if not found.ids:
         first = f", such as {found.missing[0]}" if found.missing else ""
-        raise SettingsError(f"{SETTING}: the pool holds nothing of {path} ({found.listed:,} entries{first})")
+        raise SettingsError(f"{setting}: the pool holds nothing of {path} ({found.listed:,} entries{first})")
     return found
 
 
-def _ids_of(path: Path) -> list[str] | None:
+def ids_of(path: Path) -> list[str] | None:
     """The ids of a file that holds nothing else; None where it holds records."""
     try:
         text = path.read_text("utf-8")

@@ -9,7 +9,7 @@ from adg_pipeline import report
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.assets.asked import asked
 from adg_pipeline.assets.candidates import scored_examples
-from adg_pipeline.assets.given import find_given
+from adg_pipeline.assets.given import find_given, find_must_keep
 from adg_pipeline.assets.queries import stored_states
 from adg_pipeline.assets.subset import make_manifest, publish, rank, reasons_in_words, require_subset, subset_rows
 from adg_pipeline.errors import SettingsError
@@ -83,7 +83,8 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             try:
                 given = find_given(store, inputs.shards, config) if SELECTORS[config.selector].given else None
                 examples, listed = scored_examples(store, inputs, config), () if given is None else given.ids
-                ranking, stability = rank(store, arm, examples, config, states, listed)
+                must_keep = find_must_keep(store, inputs.shards, config)
+                ranking, stability = rank(store, arm, examples, config, states, listed, must_keep.ids)
             except SettingsError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             require_subset(ranking, config)
@@ -101,6 +102,13 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             history.prune(config.history)
         if given is not None and given.warning:
             context.log.warning(f"selected_subset {arm}: {given.warning}")
+        if must_keep.listed:
+            kept_rows = ranking["must_keep"].sum()
+            context.log.info(
+                f"selected_subset {arm}: {kept_rows:,} of {must_keep.listed:,} that must be kept are in it"
+            )
+            if must_keep.warning:
+                context.log.warning(f"selected_subset {arm}: must_keep: {must_keep.warning}")
         if inputs.left_out:
             context.log.warning(f"selected_subset {arm}: shards left out: {', '.join(inputs.left_out)}")
         counts = manifest["counts"]

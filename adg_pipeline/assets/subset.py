@@ -15,12 +15,13 @@ import polars as pl
 from adg_pipeline import report
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.funnel import Step, funnel
+from adg_pipeline.algorithms.must_keep import keep
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.candidates import candidates, cosines
 from adg_pipeline.assets.duplicates import EXACT, reasons, stands_for
 from adg_pipeline.assets.exclusions import excluded
-from adg_pipeline.errors import StaleInputError
+from adg_pipeline.errors import SettingsError, StaleInputError
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs
@@ -36,7 +37,7 @@ UNBINNED = "its instruction could not be embedded: its vector is NaN or infinite
 RANKING = [
     "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
     "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "jackknife",
-    "left_out", "duplicate_of", "found_in",
+    "left_out", "duplicate_of", "found_in", "must_keep",
 ]  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def rank(
     config: SelectionConfig,
     states: np.ndarray | None = None,
     given: Sequence[str] = (),
+    must_keep: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Where every example stands: left_out (a reason), or its place in its bin, and whether it is selected; and how stable
     that is.
@@ -55,7 +57,8 @@ def rank(
     duplicates where the settings ask for it, the best by score is left (duplicate_of: who stands for one). The same id with
     other content is a fault of the pool: the content with the smallest hash is kept, whatever the order of the shards.
 
-    states: (Q, d) of the queries, where the arm compares those.
+    states: (Q, d) of the queries, where the arm compares those. must_keep: ids that the subset must have, where they are
+    eligible. Raises SettingsError where they are more than the budget.
     """
     same_id = pl.col("example_id") == pl.col("example_id").shift()
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
@@ -67,13 +70,17 @@ def rank(
     table = table.with_columns(left_out=pl.coalesce(repeat, filtered, unbinned, "excluded")).drop("excluded")
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
     chosen_from = candidates(store, eligible, config, states, given)
-    stands = stands_for(store, shards, eligible, chosen_from, config)
+    stands = stands_for(store, shards, eligible, chosen_from, config, must_keep)
     if (replaced := stands != np.arange(len(stands))).any():
         repeats = pl.concat([eligible, reasons(eligible, stands)], how="horizontal").filter(replaced)
         chosen_from, eligible = chosen_from.take(np.flatnonzero(~replaced)), eligible.filter(~replaced)
         table = pl.concat([table.filter(pl.col("left_out").is_not_null()), repeats], how="diagonal")
     places = SELECTORS[config.selector].choose(chosen_from, config)
     stability = jackknife(chosen_from, config, places, lambda rows: cosines(store, eligible[rows]))
+    try:
+        places = keep(places, must_keep, config.budget)
+    except ValueError as error:
+        raise SettingsError(f"selected_subset.must_keep: {error}") from error
     # Of an arm without bins the semantic one is shown, which decided nothing.
     bins = places["bin"].cast(pl.Int32).fill_null(eligible["bin"])
     placed = places.drop("example_id", "bin").rename({"position": "rank"})
@@ -82,7 +89,7 @@ def rank(
         kept = pl.Series("jackknife", [None] * eligible.height, dtype=pl.Int64)
     ranked = pl.concat([eligible.with_columns(bins.alias("bin"), kept), placed], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
-    whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected").fill_null(False))
+    whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected", "must_keep").fill_null(False))
     if "duplicate_of" not in whole.columns:
         whole = whole.with_columns(duplicate_of=pl.lit(None, dtype=pl.String))
     return whole.select(RANKING), stability.summary

@@ -82,7 +82,8 @@ def _verdict(found: pl.DataFrame) -> dict[str, Any]:
     if row["bin_rank"] is None:
         place = "one ranking of the whole pool" if row["selected"] else "others were preferred, in the whole pool"
     if row["selected"]:
-        verdict = f"selected, number {row['rank']} of the subset: {place}"
+        why = "it must be kept" if row.get("must_keep") else place
+        verdict = f"selected, number {row['rank']} of the subset: {why}"
     elif row["left_out"]:
         verdict = f"not selected: {row['left_out']}"
     else:

@@ -304,6 +304,8 @@ def _with_content(selection: Mapping[str, Any]) -> dict[str, Any]:
         path = selection.get(name)
         if path is not None:
             read[name] = _by_content(path)
+    if "must_keep" in read:
+        read["must_keep"] = _by_content(read["must_keep"])
     if "without" in read:
         read["without"] = [_by_content(path) for path in read["without"]]
     return read

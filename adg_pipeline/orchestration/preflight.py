@@ -157,9 +157,12 @@ def _signals(settings: Settings, arms: Mapping[str, SelectionConfig]) -> Iterato
                 yield f"selected_subset.{name}", f"there is no file {Path(path).absolute()}"
         if config.decontaminate and not settings.fingerprints.benchmarks:
             yield "fingerprints.benchmarks", f"{arm} leaves out what gives benchmarks away (decontaminate): name them"
-        for path in config.without:
+        listed = [("without", path) for path in config.without]
+        if config.must_keep is not None:
+            listed.append(("must_keep", config.must_keep))
+        for name, path in listed:
             if not Path(path).is_file():
-                yield "selected_subset.without", f"there is no file {Path(path).absolute()}"
+                yield f"selected_subset.{name}", f"there is no file {Path(path).absolute()}"
         samples, first = settings.generations.samples, config.first_answers
         if first is not None and first > samples:
             yield (

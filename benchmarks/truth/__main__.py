@@ -28,7 +28,8 @@ def main() -> None:
     if not options.report:
         planned = plan(options.parts, range(options.first_seed, options.first_seed + options.seeds))
         sweep.run(planned, options.work, _say, options.processes)
-        tables.write(sweep.collect(planned, options.work), options.results)
+        known = tables.read(options.results) if options.results.exists() else None
+        tables.write(tables.with_new(known, sweep.collect(planned, options.work)), options.results)
     results = tables.read(options.results)
     page.write(results)
     plots.draw(results)

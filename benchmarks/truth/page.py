@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from adg_pipeline.algorithms.statistics import Difference
-from benchmarks.truth.plan import BUDGET, HARD, NOISES, OTHER_BUDGETS, TELLING
+from benchmarks.truth.plan import BUDGET, HARD, MAIN_NOISE, NOISES, OTHER_BUDGETS, TELLING
 from benchmarks.truth.records import RANDOM, UNMET
 from benchmarks.truth.subsets import ARMS, IDEAS
 from benchmarks.truth.tables import BARELY_KNOWN, Where, accuracy, arms_at, difference, picked, places, share_of_oracle
@@ -16,7 +16,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
 MAIN: tuple[Where, ...] = tuple((RANDOM, share, BUDGET) for share in NOISES)
 HARDER: tuple[Where, ...] = tuple((*noise, BUDGET) for noise in HARD)
 AGAINST = ("random", "adg", "adg_grounded")
-BUDGETS: tuple[Where, ...] = tuple((RANDOM, 0.1, budget) for budget in sorted((BUDGET, *OTHER_BUDGETS)))
+BUDGETS: tuple[Where, ...] = tuple((RANDOM, MAIN_NOISE, budget) for budget in sorted((BUDGET, *OTHER_BUDGETS)))
 
 
 def write(results: pl.DataFrame, page: Path = PAGE) -> None:
@@ -100,9 +100,9 @@ EVERY = ("untuned", *ARMS, *IDEAS)
 TABLES: dict[str, Callable[[pl.DataFrame], str]] = {
     "main": lambda results: accuracies(results, ("untuned", *ARMS), MAIN),
     "useful": lambda results: useful(results, (*ARMS, *IDEAS), (*MAIN, *HARDER)),
-    "differences": lambda results: differences(results, (RANDOM, 0.3, BUDGET), EVERY),
+    "differences": lambda results: differences(results, (RANDOM, MAIN_NOISE, BUDGET), EVERY),
     "harder": lambda results: accuracies(results, EVERY, HARDER),
     "unmet": lambda results: accuracies(results, EVERY, HARDER[-1:], UNMET),
     "ideas": lambda results: accuracies(results, (*TELLING, *IDEAS), (MAIN[1], MAIN[2], *HARDER)),
-    "budgets": lambda results: accuracies(results, TELLING, BUDGETS),
+    "budgets": lambda results: accuracies(results, ("untuned", *ARMS), BUDGETS),
 }

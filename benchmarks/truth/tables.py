@@ -51,6 +51,13 @@ def read(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path)
 
 
+def with_new(known: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
+    """The rows known before, of other worlds, places and arms than the new ones, and the new ones."""
+    if known is None:
+        return new
+    return pl.concat([known.join(new, on=["seed", "noise", "share", "budget", "arm"], how="anti"), new])
+
+
 def places(results: pl.DataFrame) -> list[Where]:
     """Noise, share of it and budget of all that was run, in the order of the table."""
     return list(results.select("noise", "share", "budget").unique(maintain_order=True).iter_rows())

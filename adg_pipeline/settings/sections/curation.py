@@ -10,7 +10,9 @@ from adg_pipeline.settings.sections.base import Section
 class CurationConfig(Section):
     """Options of every arm. All are off by default; exact duplicates count once always."""
 
-    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = ("near_duplicates", "semantic_duplicates", "decontaminate", "without")
+    RECIPE_IF_SET: ClassVar[tuple[str, ...]] = (
+        "near_duplicates", "semantic_duplicates", "decontaminate", "without", "must_keep",
+    )  # fmt: skip
 
     near_duplicates: float | None = Field(
         default=None,
@@ -31,6 +33,11 @@ class CurationConfig(Section):
     )
     without: list[str] = Field(
         default=[],
-        description="Leave out what is in these: files in any pool format, or subsets at hand as `subset:ARM`. The same "
-        "content is left out, and with `near_duplicates` what is as alike as that.",
+        description="Leave out what is in these: files in any pool format, another arm's subset.parquet, or lists of ids, "
+        "one a line (.txt). The same content is left out, and with `near_duplicates` what is as alike as that.",
+    )
+    must_keep: str | None = Field(
+        default=None,
+        description="A list of examples that the subset must have: ids, one a line (.txt), or examples in any pool format. "
+        "They count against the budget and take the places of those that the arm chose last.",
     )
