@@ -63,7 +63,8 @@ def reasons(eligible: pl.DataFrame, stands: Rows) -> pl.DataFrame:
 
 
 def _near(store: Store, shards: Sequence[str], eligible: pl.DataFrame, likeness: float) -> Rows:
-    stored = {shard: store.required_provenance("fingerprints", shard) for shard in shards}
+    look = store.look(keep=True)
+    stored = {shard: look.required("fingerprints", shard) for shard in shards}
     if eligible.is_empty():
         return np.zeros(0, dtype=np.int64)
     index = store.duplicate_index(stored[shards[0]].recipe.id, likeness)

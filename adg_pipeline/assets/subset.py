@@ -29,6 +29,7 @@ from adg_pipeline.settings.budget import budget_fault, is_asked_for
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
+from adg_pipeline.store.ledger import Look
 from adg_pipeline.store.selections import write_frame, write_manifest
 
 REPEATED = "the same example stands in another shard"
@@ -186,7 +187,7 @@ def make_manifest(
             "left_out": _left_out(ranking),
             "selected_by_source": dict(subset["source"].value_counts(sort=True).head(50).iter_rows()),
         },
-        "funnel": _funnel(store, inputs, ranking),
+        "funnel": _funnel(look, inputs, ranking),
         "stability": stability,
         "same_id_other_content": [
             f"{row['example_id']} of shard {row['shard']}" for row in conflicts.head(100).iter_rows(named=True)
@@ -196,11 +197,11 @@ def make_manifest(
     }
 
 
-def _funnel(store: Store, inputs: SelectionInputs, ranking: pl.DataFrame) -> list[Step]:
+def _funnel(look: Look, inputs: SelectionInputs, ranking: pl.DataFrame) -> list[Step]:
     """Of the shards that took part."""
     records, rejected = 0, Counter[str]()
     for shard in inputs.shards:
-        facts = store.required_provenance("raw_pool", shard).facts
+        facts = look.required("raw_pool", shard).facts
         records += facts["read"]
         rejected.update(facts["reasons"])
     eligible = ranking.filter(pl.col("left_out").is_null()).height

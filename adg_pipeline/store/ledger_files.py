@@ -57,7 +57,9 @@ def part_paths(directory: Path) -> dict[str, Path]:
 def read_part(path: Path) -> Part | None:
     """A file's records; None where it is gone, damaged, or of another format: what it said is read from the tables again."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        # Not `pq.read_table`, which imports pyarrow's datasets: a third of a second, which `adg status` needn't spend.
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
         metadata = table.schema.metadata or {}
         if metadata.get(FORMAT_KEY) != FORMAT or table.column_names != SCHEMA.names:
             return None

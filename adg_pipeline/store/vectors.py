@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import lancedb
 
 _MAGIC = b"LANC"
+_MANIFEST = re.compile(r"[0-9]+\.manifest")
 _DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
 _FAULTS = (OSError, RuntimeError, ValueError)  # what LanceDB raises for a fault of the table's files …
 _CONFLICT = "commit conflict"  # what it says where two processes changed the same rows; the first one's change stands
@@ -276,10 +277,14 @@ def truncated_or_missing(table: Path) -> str:
     Manifests and data files end with the same four bytes (https://lance.org/format/file/), and the newest manifest
     names the data files of the table as it stands. So this costs one small read per file, and no library.
     """
-    manifests = [path for path in table.glob("_versions/*.manifest") if path.stem.isdigit()]
-    if not manifests:
+    versions = table / "_versions"
+    if not versions.is_dir():
         return "_versions holds no manifest"
-    newest = min(manifests)  # their names count down from 2⁶⁴ - 1
+    with os.scandir(versions) as entries:  # thousands, where many shards were written on one day
+        names = [entry.name for entry in entries if _MANIFEST.fullmatch(entry.name)]
+    if not names:
+        return "_versions holds no manifest"
+    newest = versions / min(names)  # they count down from 2⁶⁴ - 1
     if not _is_whole(newest):
         return f"{newest.relative_to(table)} is truncated"
     text = newest.read_bytes()

@@ -66,9 +66,9 @@ def _topics(store: Store, shards: Sequence[str], pool: pl.DataFrame) -> dict[int
 
 
 def _read(store: Store, shards: Sequence[str]) -> tuple[int, dict[str, int]]:
-    records, rejected = 0, Counter[str]()
+    look, records, rejected = store.look(), 0, Counter[str]()
     for shard in shards:
-        facts = store.required_provenance("raw_pool", shard).facts
+        facts = look.required("raw_pool", shard).facts
         records += facts["read"]
         rejected.update(facts["reasons"])
     return records, dict(rejected.most_common())
