@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adg_pipeline.host.files import write_atomically
+from adg_pipeline.host.files import clear_leftovers, write_atomically
 from adg_pipeline.store.provenance import Provenance, Recipe
 
 FORMAT, FORMAT_KEY, RECIPES_KEY = b"1", b"adg.ledger", b"adg.recipes"
@@ -83,6 +83,9 @@ def write_part(directory: Path, records: Records) -> Part:
     told_recipes = json.dumps({name: asdict(recipe) for name, recipe in recipes.items()}, ensure_ascii=True)
     metadata = {FORMAT_KEY: FORMAT, RECIPES_KEY: told_recipes.encode()}
     table = pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(metadata))
+    # What a killed process left has a name that doesn't come again, so no later write of it would clear it away.
+    for leftover in directory.glob(f".*{SUFFIX}.*.tmp"):
+        clear_leftovers(directory / f"{leftover.name[1:].partition(SUFFIX)[0]}{SUFFIX}")
     path = directory / f"{uuid.uuid4().hex}{SUFFIX}"
     write_atomically(
         path, lambda temporary: pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)

@@ -1,6 +1,10 @@
 """The ledger says what the footers say, whatever happened between them; and costs one read, however many shards there are."""
 
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -266,6 +270,22 @@ def test_a_full_disk_is_no_hindrance(store: Store, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(ledger, "write_part", full)
     assert_true(store, store.look(keep=True))
+
+
+def test_what_a_killed_process_left_of_a_file_goes_at_the_next_write(store: Store) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    folder = store.root / "ledger"
+    folder.mkdir()
+    dead, alive = (
+        folder / f".{name}.parquet.{socket.gethostname()}-{pid}-0123456789ab.tmp"
+        for name, pid in (("x", ended.pid), ("y", os.getpid()))
+    )
+    for path in (dead, alive):
+        path.write_text("half a file")
+    put(store, "raw_pool", "a")
+    store.look(keep=True)
+    assert (dead.exists(), alive.exists()) == (False, True)
 
 
 def test_repair_tells_what_is_damaged(store: Store) -> None:
