@@ -18,7 +18,7 @@ def record(row: Row) -> dict[str, Any]:
         pairs = zip(sides[::2], sides[1::2], strict=True)
         *history, last = [[question["content"], answer["content"]] for question, answer in pairs]
         asked = {"instruction": last[0], "input": "", "output": last[1]}
-    return {"id": row["example_id"], **asked, "system": system, "history": history}
+    return {"id": row["example_id"], "source": row["source"], **asked, "system": system, "history": history}
 
 
 FORMAT = Format(".json", "trainers of Alpaca's array", record, lines=False)

@@ -20,6 +20,7 @@ def record(row: Row) -> dict[str, Any]:
     tools = [spec.get("function", spec) for spec in json.loads(row.get("tools") or "[]")]
     return {
         "id": row["example_id"],
+        "source": row["source"],
         "conversations": [_turn(turn) for turn in sides],
         "system": system,
         "tools": json.dumps(tools, ensure_ascii=False) if tools else "",

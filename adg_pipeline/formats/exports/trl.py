@@ -12,7 +12,7 @@ from adg_pipeline.formats.exports.messages import messages, tools
 def prompt_completion(row: Row) -> dict[str, Any]:
     """The last turn of the assistant after all that led to it. Earlier answers of a conversation stand in the prompt."""
     *before, last = messages(turns_of(row))
-    return {"id": row["example_id"], "prompt": before, "completion": [last], **tools(row)}
+    return {"id": row["example_id"], "source": row["source"], "prompt": before, "completion": [last], **tools(row)}
 
 
 def conversation(row: Row) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def conversation(row: Row) -> dict[str, Any]:
     turns = turns_of(row)
     if any(turn.get("learn") is False for turn in turns):
         raise NotHeld("turns that must not be learnt")
-    return {"id": row["example_id"], "messages": messages(turns), **tools(row)}
+    return {"id": row["example_id"], "source": row["source"], "messages": messages(turns), **tools(row)}
 
 
 PROMPT_COMPLETION = Format(".jsonl", "TRL: prompt and completion, the completion is learnt", prompt_completion)

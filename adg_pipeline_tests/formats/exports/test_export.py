@@ -48,8 +48,8 @@ def subset(tmp_path):
 def test_alpaca_keeps_the_turns_of_a_conversation_in_its_history(subset, tmp_path):
     (path,) = export_subset(subset, "alpaca", tmp_path / "out")
     single, multi = json.loads(path.read_text("utf-8"))
-    assert single == {**RECORDS[0], "id": "r1", "system": "", "history": []}
-    assert multi == {**RECORDS[1], "id": "r2", "input": ""}
+    assert single == {**RECORDS[0], "id": "r1", "source": "s", "system": "", "history": []}
+    assert multi == {**RECORDS[1], "id": "r2", "source": "s", "input": ""}
 
 
 def test_what_a_format_cannot_hold_is_left_out_by_name_and_number(subset, tmp_path):
@@ -181,7 +181,7 @@ def test_real_conversations_survive_an_alpaca_export(shared, tmp_path):
     table, rejects = tmp_path / "table.parquet", tmp_path / "rejects.jsonl"
     convert(shared / "data" / "pools" / "lima.json", table, rejects, RawPoolConfig())
     (path,) = export_subset(table, "alpaca", tmp_path)
-    assert convert_file(path).examples == [{**row, "source": "adg_subset"} for row in pq.read_table(table).to_pylist()]
+    assert convert_file(path).examples == pq.read_table(table).to_pylist()
 
 
 @pytest.mark.parametrize("format", ["alpaca", "messages", "parquet", "llamafactory"])

@@ -76,6 +76,14 @@ def said(row: dict[str, Any]) -> list[Any]:
     return told
 
 
+def ids_of(row: dict[str, Any]) -> list[Any]:
+    """Which call each tool's turn answers, and what the calls of each turn are named."""
+    return [
+        [[call.get("id") for call in json.loads(one["tool_calls"] or "[]")], one["tool_call_id"]]
+        for one in row["messages"] or ()
+    ]
+
+
 def as_llamafactory(turns: list[Any]) -> list[Any]:
     """It knows thoughts by their tags, and one turn for what several tools gave back."""
     joined: list[Any] = []
@@ -146,6 +154,10 @@ def test_what_is_exported_and_read_again_says_the_same(format: Any, turns: list[
                 expected = as_llamafactory(expected)
             assert said(row) == expected
             assert tools_of(row) == tools_of(before[row["example_id"]])
+            if format != "openai":  # which has them in the file beside it, too
+                assert row["source"] == before[row["example_id"]]["source"]
+            if format != "llamafactory":  # which tells calls by their order
+                assert ids_of(row) == ids_of(before[row["example_id"]])
 
 
 def test_a_saved_data_set_read_again_is_the_same_pool(tmp_path: Path) -> None:
