@@ -159,7 +159,8 @@ def _embed(
                 raise ShardFault(
                     f"{len(not_finite)} of {texts.height} examples have vectors that are NaN or infinite so far, more than "
                     f"embeddings.max_failed_share = {config.max_failed_share:g} allows; the first is {not_finite[0]}. The "
-                    "model overflows: set embeddings.dtype to float32, use another model, or raise max_failed_share"
+                    "model overflows: set embeddings.dtype to float32, use another model, or raise max_failed_share, then "
+                    "`adg run --retry`"
                 )
             written += int(finite.sum()) * vectors.shape[1]
             yield vector_batch(task.shard, ids[finite].tolist(), vectors[finite])

@@ -197,7 +197,8 @@ def _check(facts: Mapping[str, Any], table: pl.DataFrame, max_indistinct_share: 
             f"{facts['indistinct']} of {facts['scored']} examples have answers that differ and yet D = 0, more than "
             f"divergence_scores.max_indistinct_share = {max_indistinct_share:g} allows; the first is {first}. The embedder "
             "doesn't tell them apart: choose one of their language (embeddings.model, or embeddings.embedder = "
-            "hidden_state), read long texts in windows (embeddings.long_texts), or raise max_indistinct_share"
+            "hidden_state), read long texts in windows (embeddings.long_texts), or raise max_indistinct_share; then "
+            "`adg run --retry`"
         )
 
 

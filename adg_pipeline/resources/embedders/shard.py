@@ -45,7 +45,8 @@ class ShardReading:
                 f"{max_unknown_share:g} allows; the first is {self._unreadable[0]}. Different answers would have equal "
                 "vectors: choose an embedder of their language, such as embeddings.model = "
                 "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2 or paraphrase-multilingual-mpnet-base-v2, or "
-                "embeddings.embedder = hidden_state with a backbone that knows it, or raise max_unknown_share"
+                "embeddings.embedder = hidden_state with a backbone that knows it, or raise max_unknown_share; then "
+                "`adg run --retry`"
             )
 
     def warnings(self) -> list[str]:

@@ -189,8 +189,8 @@ def _check_failures(shard: Sequence[_Example], config: GenerationConfig) -> None
     first = "; ".join(list(dict.fromkeys(reasons))[:3])
     raise TooManyFailures(
         f"{len(reasons)} of {len(shard)} instructions failed so far, more than max_failed_share = "
-        f"{config.max_failed_share:g} allows. First reasons: {first}. Mend the cause and run the shard again (answers "
-        "that were had are kept), or raise `max_failed_share`."
+        f"{config.max_failed_share:g} allows. First reasons: {first}. Mend the cause, or raise `max_failed_share`, "
+        "and run the shard again: `adg run --retry` (answers that were had are kept)."
     )
 
 
