@@ -238,7 +238,7 @@ def test_an_example_without_bin_is_told_from_one_whose_answers_failed(bench: Wor
         },
         schema_overrides={"bin": pl.Int32},
     )  # fmt: skip
-    ranking, _ = rank(bench.store, candidates, SelectionConfig(budget=2, stability_examples=0))
+    ranking, _ = rank(bench.store, "adg", candidates, SelectionConfig(budget=2, stability_examples=0))
     assert dict(ranking.select("example_id", "left_out").iter_rows()) == {"x": UNBINNED, "y": None}
 
 
