@@ -54,7 +54,7 @@ test: install lint ## lint, type-check and run the tests
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: install ## run the tests that watch a whole service for minutes
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
 
 test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's CPU build
 	@$(VLLM_VENV)/bin/python -m pytest adg_pipeline_tests/vllm
@@ -62,7 +62,7 @@ test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's C
 bench: install ## measure speed against baselines and limits (20 minutes)
 	@$(VENV)/bin/python -m benchmarks
 
-bench-gpu: install ## the same on a GPU: sampling, embedding, scoring and tuning of models of real shape (30 minutes)
+bench-gpu: install ## the same on a GPU: sampling, embedding, scoring and tuning of models of real shape
 	@$(VENV)/bin/python -m benchmarks.gpu
 
 truth: install ## which arms pick what teaches, in the embedded world: hours, goes on where it stopped

@@ -175,3 +175,24 @@ def test_listed_examples_are_kept_for_every_arm_and_the_budget_stays(bench: Work
     flags = ["--set", "selected_subset.must_keep=null", "--set", f'selected_subset.without=["{without}"]']
     assert bench.adg("run", *flags, "--budget", "18").code == 0
     assert set(bench.subset()) == {f"x{n:02}" for n in range(20)} - {"x01", "x02"}
+
+
+def test_a_list_that_cannot_be_read_is_named_and_is_no_fault_of_a_shard(bench: Workbench, tmp_path: Path) -> None:
+    bench.add("a", records(12))
+    assert bench.adg("run").code == 0
+    before = bench.subset()
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"neither": "a question"}\n')
+    for setting in ("without", "must_keep"):
+        value = f'["{broken}"]' if setting == "without" else str(broken)
+        refused = bench.adg("run", "--set", f"selected_subset.{setting}={value}")
+        assert refused.code == 1
+        assert str(broken) in refused.err
+        assert "Traceback" not in refused.err
+    refused = bench.adg(
+        "run", "--set", "selected_subset.decontaminate=true", "--set", f'fingerprints.benchmarks=["{broken}"]'
+    )
+    assert refused.code == 1
+    assert f"fingerprints.benchmarks: {broken}" in refused.err
+    assert [row["state"] for row in bench.adg("status", "--json").json["shards"]] != ["quarantined"]
+    assert bench.subset() == before

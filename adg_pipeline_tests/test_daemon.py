@@ -3,10 +3,13 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from adg_pipeline_tests.dagster_dev import DagsterDev, dagster_dev
 from adg_pipeline_tests.workbench import Workbench, records
 
 
+@pytest.mark.slow
 def test_dropped_files_are_computed_and_the_subset_renewed_without_a_touch(bench: Workbench, tmp_path: Path) -> None:
     bench.settings["sensors"] = {"interval_seconds": 2, "settle_seconds": 1}
     bench.write_settings()

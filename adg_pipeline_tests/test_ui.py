@@ -31,6 +31,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.mark.slow
 def test_a_user_works_through_the_pages(bench: Workbench, tmp_path: Path, browser: Browser) -> None:
     bench.add("part-1", records(14))
     bench.add("part-2", records(14, first=14))

@@ -7,10 +7,9 @@ fails is told, and the others go on.
 import json
 import subprocess
 import sys
-import time
 from argparse import ArgumentParser
 
-from benchmarks.result import Result
+from benchmarks.result import Result, report, run_each
 from benchmarks.results import CPU, keep
 
 BENCHMARKS = (
@@ -28,24 +27,19 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.benchmarks) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    failed = []
-    for name in options.benchmarks or BENCHMARKS:
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", "--json"], check=False, stdout=subprocess.PIPE, text=True
-        )
+
+    def run(name: str) -> bool:
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            failed.append(name)
-            continue
+            return False
         results = [Result.of(json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
-        for result in results:
-            print(json.dumps(result.record(), ensure_ascii=False) if options.json else result.line(), flush=True)
+        report(results, as_json=options.json)
         if options.keep:
             keep(CPU, name, results)
-        print(f"[{name}: {time.perf_counter() - started:.0f} s]", file=sys.stderr, flush=True)
-    if failed:
-        print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    return bool(failed)
+        return True
+
+    return run_each(options.benchmarks or BENCHMARKS, run)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,20 @@ def report(results: Sequence[Result], *, as_json: bool) -> None:
     """Print results, one a line."""
     for result in results:
         text = json.dumps(result.record(), ensure_ascii=False) if as_json else result.line()
-        sys.stdout.write(text + "\n")
+        print(text, flush=True)
+
+
+def run_each(names: Iterable[str], run: Callable[[str], bool]) -> int:
+    """Run each, tell what it took, and at the end which failed: the exit status."""
+    failed = []
+    for name in names:
+        started = time.perf_counter()
+        if not run(name):
+            failed.append(name)
+        print(f"[{name}: {time.perf_counter() - started:.0f} s]", file=sys.stderr, flush=True)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

@@ -7,11 +7,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from adg_pipeline.settings.loading import ASSET_SECTIONS, Settings
+from adg_pipeline.settings.loading import ASSET_SECTIONS, Settings, bounds_of
 
 TARGET = Path(__file__).with_name("configuration.md")
 
@@ -124,22 +123,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _bounds(field: FieldInfo) -> str:
-    bounds = []
-    for bound in field.metadata:
-        match bound:
-            case Ge(limit):
-                bounds.append(f"≥ {_number(limit)}")
-            case Gt(limit):
-                bounds.append(f"> {_number(limit)}")
-            case Le(limit):
-                bounds.append(f"≤ {_number(limit)}")
-            case Lt(limit):
-                bounds.append(f"< {_number(limit)}")
-    return ", ".join(bounds)
-
-
-def _number(limit: Any) -> str:
-    return "2³¹" if limit == 2**31 else f"{limit:,}"
+    return ", ".join(bounds_of(field)).replace(f"{2**31:,}", "2³¹")
 
 
 def _cell(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -12,9 +11,9 @@ import polars as pl
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import MENDS, REFERENCE_SIGNALS, SCORE_SIGNALS, TEXTS, lists
 from adg_pipeline.errors import SettingsError
-from adg_pipeline.formats.convert import convert
+from adg_pipeline.formats.convert import read_whole
 from adg_pipeline.lineage.states import SelectionInputs
-from adg_pipeline.settings.sections import RawPoolConfig, SelectionConfig
+from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 
 TABLE = "instruction_embeddings"
@@ -133,10 +132,7 @@ def read_queries(config: SelectionConfig) -> list[dict[str, Any]]:
         raise SettingsError(
             f"selected_subset.queries is not set: {config.selector} needs a file of examples that the subset is to help with"
         )
-    with TemporaryDirectory() as folder:
-        table = Path(folder) / "queries.parquet"
-        convert(Path(config.queries), table, Path(folder) / "rejects.jsonl", RawPoolConfig())
-        return pl.read_parquet(table, glob=False).to_dicts()
+    return read_whole(Path(config.queries))[0].to_dicts()
 
 
 def _likeness(store: Store, eligible: pl.DataFrame, queries: np.ndarray) -> np.ndarray:

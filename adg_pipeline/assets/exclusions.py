@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
 from adg_pipeline.algorithms.duplicates import Keys, Signatures, alike_by
-from adg_pipeline.assets.fingerprints import TEXT_COLUMNS, fingerprint_table
+from adg_pipeline.assets.fingerprints import fingerprint_table
 from adg_pipeline.assets.given import ids_of
 from adg_pipeline.errors import SettingsError
-from adg_pipeline.formats.convert import convert
-from adg_pipeline.settings.sections import FingerprintConfig, RawPoolConfig, SelectionConfig
+from adg_pipeline.formats.convert import read_whole
+from adg_pipeline.settings.sections import FingerprintConfig, SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.duplicates import keys_of, signatures_of
 
@@ -47,12 +46,12 @@ def excluded(
 
 
 def _contaminated(store: Store, shards: Sequence[str]) -> Iterator[pl.DataFrame]:
+    if not store.required_provenance("fingerprints", shards[0]).recipe.config.get("benchmarks"):
+        raise SettingsError(
+            "selected_subset.decontaminate: no benchmarks are named: set `fingerprints.benchmarks` to the folder that "
+            "`adg benchmarks prepare` filled, or to files"
+        )
     for shard in shards:
-        if "benchmark" not in store.scan("fingerprints", [shard]).collect_schema():
-            raise SettingsError(
-                "selected_subset.decontaminate: no benchmarks are named: set `fingerprints.benchmarks` to the folder that "
-                "`adg benchmarks prepare` filled, or to files"
-            )
         table = pl.DataFrame(store.read_table("fingerprints", shard, ["example_id", "benchmark", "item", "ngram"]))
         hits = table.filter(pl.col("benchmark").is_not_null())
         yield hits.select(
@@ -73,7 +72,7 @@ def _held(
         listed = examples.filter(pl.col("example_id").is_in(ids))
         yield listed.select("shard", "example_id", excluded=pl.lit(HELD), found_in=named)
         return
-    raw = _read(place)
+    raw, _ = read_whole(Path(place))
     named = pl.format("{} record {}", pl.lit(Path(place).name), "row")
     known = raw.select("content_hash", found_in=named).unique("content_hash", keep="first", maintain_order=True)
     same = examples.join(known, on="content_hash", how="inner", maintain_order="left")
@@ -105,13 +104,6 @@ def _require(store: Store, arm: str, place: str) -> None:
         raise SettingsError(
             f"selected_subset.without: {path} is this arm's own subset, which it would take turns with: copy it first"
         )
-
-
-def _read(place: str) -> pl.DataFrame:
-    with TemporaryDirectory() as folder:
-        table = Path(folder) / "without.parquet"
-        convert(Path(place), table, Path(folder) / "rejects.jsonl", RawPoolConfig())
-        return pl.read_parquet(table, columns=["example_id", "content_hash", "row", *TEXT_COLUMNS], glob=False)
 
 
 def _alike(

@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from adg_pipeline.errors import SettingsError
-from adg_pipeline.formats.convert import convert
-from adg_pipeline.settings.sections import RawPoolConfig, SelectionConfig
+from adg_pipeline.formats.convert import read_whole
+from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 
 SETTING = "selected_subset.given"
@@ -97,12 +96,8 @@ def ids_of(path: Path) -> list[str] | None:
 def records_found(store: Store, shards: Sequence[str], path: Path) -> tuple[pl.DataFrame, int, int]:
     """The records of a pool file: row (in the file, from 1), instruction and found, the id of the example that each is in the
     pool or null; and how many records were read, and rejected."""
-    with TemporaryDirectory() as folder:
-        table = Path(folder) / "given.parquet"
-        read = convert(path, table, Path(folder) / "rejects.jsonl", RawPoolConfig())
-        listed = pl.read_parquet(table, glob=False).select(
-            "row", "example_id", "content_hash", "instruction", "input", "output"
-        )
+    records, read = read_whole(path)
+    listed = records.select("row", "example_id", "content_hash", "instruction", "input", "output")
     pool = (
         store.scan("raw_pool", shards)
         .select("example_id", "content_hash", "instruction", "output")

@@ -13,6 +13,7 @@ from adg_pipeline.assets.given import find_given, find_must_keep
 from adg_pipeline.assets.queries import stored_states
 from adg_pipeline.assets.subset import make_manifest, publish, rank, reasons_in_words, require_subset, subset_rows
 from adg_pipeline.errors import SettingsError
+from adg_pipeline.formats.errors import PoolFileError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.in_force import optional_reads
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -85,7 +86,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
                 examples, listed = scored_examples(store, inputs, config), () if given is None else given.ids
                 must_keep = find_must_keep(store, inputs.shards, config)
                 ranking, stability = rank(store, arm, examples, config, states, listed, must_keep.ids)
-            except SettingsError as error:
+            except (SettingsError, PoolFileError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             require_subset(ranking, config)
             subset = subset_rows(store, ranking)

@@ -1,7 +1,6 @@
 """``adg export``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -24,7 +23,7 @@ FORMATS = ("alpaca", "messages", "parquet", "llamafactory", "axolotl", "trl", "t
 @click.option("--card", is_flag=True, help="Write README.md as well: provenance and counts, as the hub shows them.")
 @click.option("--replace", is_flag=True, help="Overwrite another export of the same name.")
 @click.option("--out", "out_dir", required=True, type=click.Path(file_okay=False, path_type=Path))
-def export(arm: str, format_: Any, card: bool, replace: bool, out_dir: Path) -> None:
+def export(arm: str, format_: str, card: bool, replace: bool, out_dir: Path) -> None:
     """Write a subset in the format of a trainer, to a file that is named after its arm."""
     from adg_pipeline.errors import PipelineError
     from adg_pipeline.formats.exports import export_subset

@@ -1,7 +1,9 @@
 """What commands print: progress to stderr, results to stdout."""
 
 import json
+import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import click
 
 from adg_pipeline.progress import tell
+
+_FIGURE = re.compile(r"[-+]?[\d,.]+( ?(%|[kMGT]?B|s|min|h))?|-")
 
 
 def say(text: str) -> None:
@@ -26,9 +30,28 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         return
     texts = [[shown(value) for value in row.values()] for row in rows]
     header = list(rows[0])
+    if sys.stdout.isatty():
+        _print_table(header, texts)
+        return
     widths = [max(len(row[place]) for row in [header, *texts]) for place in range(len(header))]
     for row in [header, *texts]:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """For a terminal: a long cell is folded within its column, and figures stand below each other."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(header):
+        figures = all(_FIGURE.fullmatch(row[place]) for row in rows)
+        table.add_column(name, justify="right" if figures else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # brackets of a text are no markup
+    Console(highlight=False).print(table)
 
 
 def print_details(**details: str | None) -> None:

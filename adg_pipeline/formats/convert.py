@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
 
 from adg_pipeline.formats.errors import PoolFileChanged, PoolFileError
 from adg_pipeline.formats.examples import read_examples
@@ -22,7 +25,7 @@ from adg_pipeline.host.files import staging_directory
 from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import PoolFormat, RawPoolConfig
 
-__all__ = ["ConversionSummary", "PoolFileChanged", "PoolFileError", "convert"]
+__all__ = ["ConversionSummary", "PoolFileChanged", "PoolFileError", "convert", "read_whole"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,17 @@ def convert(
             rejects_path.unlink(missing_ok=True)
         put_in_place(table, table_path)
     return summary
+
+
+def read_whole(path: Path) -> tuple[pl.DataFrame, ConversionSummary]:
+    """The examples of a file that is a list rather than a pool, `RAW_POOL_SCHEMA`, in memory; read as any pool file is.
+
+    Raises PoolFileError where nothing in it is usable.
+    """
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "table.parquet"
+        summary = convert(path, table, Path(folder) / "rejects.jsonl", RawPoolConfig())
+        return pl.read_parquet(table, glob=False), summary
 
 
 def _stage(

@@ -7,7 +7,6 @@ any pool format. Of the benchmarks that are known by name those questions are ta
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -15,10 +14,9 @@ import pyarrow.parquet as pq
 from adg_pipeline.algorithms.contamination import Item
 from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.formats.convert import convert
+from adg_pipeline.formats.convert import PoolFileError, read_whole
 from adg_pipeline.formats.staging import sha256_of
 from adg_pipeline.resources.evaluator.originals import READERS, Records
-from adg_pipeline.settings.sections import RawPoolConfig
 from adg_pipeline.store.provenance import digest
 
 Record = Mapping[str, Any]
@@ -82,12 +80,13 @@ def _records(folder: Path, dataset: str, split: str) -> Iterator[tuple[str, Reco
 
 
 def _of_file(path: Path) -> Iterator[Item]:
-    with TemporaryDirectory() as folder:
-        table, rejects = Path(folder) / "items.parquet", Path(folder) / "rejects.jsonl"
-        convert(path, table, rejects, RawPoolConfig())
-        for row in pq.read_table(table, columns=["example_id", "instruction", "input", "output", "row"]).to_pylist():
-            question = user_turn(row["instruction"], row["input"])
-            yield Item(path.name, f"record {row['row']}", question, row["output"])
+    try:
+        records, _ = read_whole(path)
+    except PoolFileError as error:
+        # No fault of the shard at hand, which would be put aside for it.
+        raise NoItems(f"fingerprints.benchmarks: {error}") from error
+    for number, instruction, given, answer in records.select("row", "instruction", "input", "output").iter_rows():
+        yield Item(path.name, f"record {number}", user_turn(instruction, given), answer)
 
 
 def items_digest(place: str) -> str:

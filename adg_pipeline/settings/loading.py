@@ -231,7 +231,10 @@ def _explain(detail: Any, origins: Origins) -> str:
 
 
 def fault_of(detail: Any, name: str, fields: Mapping[str, FieldInfo]) -> str:
-    allowed = _bounds(fields.get(str(detail["loc"][-1])))
+    known = fields.get(str(detail["loc"][-1]))
+    bounds = ", ".join(bounds_of(known)) if known else ""
+    # Both ends: a message of pydantic names the one that was passed.
+    allowed = f"; allowed: {bounds}" if bounds else ""
     return f"{name}: {detail['msg'].removeprefix('Value error, ')} (given: {detail['input']!r}{allowed})"
 
 
@@ -250,13 +253,10 @@ def _fields(path: Sequence[Any]) -> dict[str, FieldInfo]:
     return dict(getattr(section, "model_fields", {}))
 
 
-def _bounds(known: FieldInfo | None) -> str:
-    """Both ends of what is allowed: a message of pydantic names the one that was passed."""
+def bounds_of(field: FieldInfo) -> Iterator[str]:
+    """The bounds of a number, in words such as ``≥ 1``."""
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    limits = [
-        f"{sign} {getattr(bound, name):,}"
-        for bound in (known.metadata if known else ())
-        for name, sign in signs.items()
-        if hasattr(bound, name)
-    ]
-    return f"; allowed: {', '.join(limits)}" if limits else ""
+    for bound in field.metadata:
+        for name, sign in signs.items():
+            if hasattr(bound, name):
+                yield f"{sign} {getattr(bound, name):,}"

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from adg_pipeline.settings.loading import Settings
+from adg_pipeline.settings.loading import Settings, bounds_of
 
 WIDTH = 110
 HEAD = """## Settings of adg-pipeline. Every line is a default or a comment: take the first # off what you change, and off the
@@ -51,7 +50,7 @@ def _setting(name: str, field: FieldInfo, depth: int) -> Iterator[str]:
         for inner, of_inner in field.annotation.model_fields.items():
             yield from _setting(inner, of_inner, depth + 1)
         return
-    allowed = ", ".join([*_choices(field.annotation), *_bounds(field)])
+    allowed = ", ".join([*_choices(field.annotation), *bounds_of(field)])
     yield from _comment(f"{field.description or ''}{f' [{allowed}]' if allowed else ''}", depth)
     yield f"#{indent}{name}: {_on_one_line(field.get_default(call_default_factory=True))}"
 
@@ -72,11 +71,3 @@ def _choices(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [_on_one_line(value) for value in get_args(annotation)]
     return [choice for part in get_args(annotation) for choice in _choices(part)]
-
-
-def _bounds(field: FieldInfo) -> Iterator[str]:
-    signs = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")}
-    for bound in field.metadata:
-        if type(bound) in signs:
-            sign, name = signs[type(bound)]
-            yield f"{sign} {getattr(bound, name):,}"

@@ -23,6 +23,7 @@ from adg_pipeline_tests.resources.generators.faulty_server import serve, slow
 from adg_pipeline_tests.workbench import Workbench
 
 
+@pytest.mark.slow
 def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(bench: Workbench, tmp_path: Path) -> None:
     prepare(bench, shards=2)
     kills = run_under_kills(bench, seed=3, kills=3, arguments=("--train",))
@@ -35,6 +36,7 @@ def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(be
     assert leftovers(bench) == {}
 
 
+@pytest.mark.slow
 def test_no_request_is_paid_twice_beyond_those_in_flight(bench: Workbench, tmp_path: Path) -> None:
     with serve() as server:
         server.fault = slow(0.2)

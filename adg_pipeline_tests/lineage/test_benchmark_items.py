@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from adg_pipeline.formats.errors import PoolFileError
 from adg_pipeline.lineage.benchmark_items import NoItems, benchmark_items, items_digest
 from adg_pipeline.resources.evaluator.prepare import prepare_from_folder
 
@@ -50,7 +49,7 @@ def test_a_place_without_items_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoItems):
         items_digest(str(tmp_path / "none"))
     (tmp_path / "bad.jsonl").write_text('{"question": "", "answer": ""}\n', encoding="utf-8")
-    with pytest.raises(PoolFileError, match=r"bad\.jsonl"):
+    with pytest.raises(NoItems, match=r"bad\.jsonl"):
         benchmark_items(str(tmp_path / "bad.jsonl"))
 
 

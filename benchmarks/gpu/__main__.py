@@ -8,13 +8,13 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from benchmarks.gpu import backbones
 from benchmarks.gpu.place import Place
+from benchmarks.result import run_each
 from benchmarks.results import GPU, keep
 
 
@@ -64,20 +64,18 @@ def main() -> int:
         for stage in options.stages:
             STAGES[stage](place)
         return 0
-    failed = []
-    for stage in options.stages:
-        started = time.perf_counter()
+
+    def run(stage: str) -> bool:
         # The last --stages counts.
         command = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--here", "--stages", stage]
         known = len(place.results())
         if subprocess.run(command, check=False).returncode:
-            failed.append(stage)
-        elif options.keep:
+            return False
+        if options.keep:
             keep(GPU, stage, place.results()[known:])
-        print(f"[{stage}: {time.perf_counter() - started:.0f} s]", file=sys.stderr, flush=True)
-    if failed:
-        print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    return bool(failed)
+        return True
+
+    return run_each(options.stages, run)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from benchmarks.truth.subsets import ARMS, ORACLE, RANDOM_CLEAN
 
 NOISES = (0.0, 0.1, 0.3, 0.5)
 MAIN_NOISE = 0.3  # what the page's longest table is of, so it comes first
+BY_WEIGHT = sorted(NOISES, key=lambda share: share != MAIN_NOISE)
 BUDGET, OTHER_BUDGETS = 0.1, (0.05, 0.2)
 HARD = ((OTHER_SKILL, 0.3), (OWN_ANSWER, 0.1), (OWN_ANSWER, 0.3), (UNMET, 0.3))
 TELLING = (
@@ -44,12 +45,11 @@ def _telling(seeds: Sequence[int]) -> Iterator[Task]:
 
 
 def _main(seeds: Sequence[int]) -> Iterator[Task]:
-    by_weight = sorted(NOISES, key=lambda share: share != MAIN_NOISE)
-    yield from (Task(Cell(seed, RANDOM, share, BUDGET), (UNTUNED, *ARMS)) for seed in seeds for share in by_weight)
+    yield from (Task(Cell(seed, RANDOM, share, BUDGET), (UNTUNED, *ARMS)) for seed in seeds for share in BY_WEIGHT)
 
 
 def _budgets(seeds: Sequence[int]) -> Iterator[Task]:
-    cells = (Cell(seed, RANDOM, MAIN_NOISE, budget) for seed in seeds for budget in OTHER_BUDGETS)
+    cells = (Cell(seed, RANDOM, share, budget) for share in BY_WEIGHT for seed in seeds for budget in OTHER_BUDGETS)
     yield from (Task(cell, (UNTUNED, *ARMS)) for cell in cells)
 
 

@@ -6,7 +6,6 @@ A format is a short module of its own; `FORMATS` is the one list of them.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, get_args
 
 from adg_pipeline.formats.exports import alpaca, axolotl, llamafactory, messages, openai, tables, trl
 from adg_pipeline.formats.exports.base import ExportExists, Format, NotHeld, NothingHeld
@@ -23,16 +22,12 @@ __all__ = [
     "DATASET_NAME",
     "FORMATS",
     "ExportExists",
-    "ExportFormat",
     "Format",
     "NotHeld",
     "NothingHeld",
     "export_subset",
 ]
 
-ExportFormat = Literal[
-    "alpaca", "messages", "parquet", "llamafactory", "axolotl", "trl", "trl-messages", "openai", "datasets"
-]
 FORMATS: Mapping[str, Format] = {
     "alpaca": alpaca.FORMAT,
     "messages": messages.FORMAT,
@@ -49,7 +44,7 @@ DATASET_NAME = "adg_subset"
 
 def export_subset(
     subset: Path,
-    format: ExportFormat,
+    format: str,
     out_dir: Path,
     name: str = DATASET_NAME,
     *,
@@ -65,7 +60,7 @@ def export_subset(
     Raises ExportExists where another export would be overwritten, NothingHeld where the format can hold no example, and
     ValueError for another format, or a ``dataset_info.json`` that holds something else.
     """
-    if format not in get_args(ExportFormat):
+    if format not in FORMATS:
         raise ValueError(f"{format!r} is no export format; choose one of {', '.join(FORMATS)}")
     form = FORMATS[format]
     target = out_dir / f"{name}{form.suffix}"
