@@ -7,21 +7,35 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from adg_pipeline.errors import SettingsError
 
 DEFAULT_HOME = ".dagster"
+# What of this project's installation brings the packages that dagster.yaml may name.
+_EXTRAS = {"dagster_postgres": "postgres", "dagster_k8s": "kubernetes"}
 
 
 def instance_fault(error: BaseException | None) -> str | None:
-    """What to tell a user where the instance's database can't be used, as on a full disk; None for any other error."""
+    """What to tell a user where the instance's database can't be used, as on a full disk, or where its server doesn't answer;
+    None for any other error."""
+    found: str | None = None
     while error is not None:
+        home = os.environ.get("DAGSTER_HOME") or DEFAULT_HOME
         if isinstance(error, sqlite3.OperationalError):
-            home = os.environ.get("DAGSTER_HOME") or DEFAULT_HOME
             return (
                 f"{home}: Dagster's database can't be used ({error}). If its disk is full or read-only, mend that, then run "
                 "again: what was finished is kept"
             )
+        if isinstance(error, OperationalError | InterfaceError):
+            said = str(error.orig).partition("\n")[0]
+            found = (
+                f"{home}/dagster.yaml: the server of Dagster's database can't be used ({said}). Start it, or correct what "
+                "the file says of it, then run again: what was finished is kept"
+            )
         error = error.__cause__ or error.__context__
-    return None
+    return found
 
 
 def instance_home() -> Path:
@@ -35,6 +49,8 @@ def open_instance(*, create: bool = True) -> dg.DagsterInstance:
     A new home gets the ``dagster.yaml`` of the working directory, or else the project's own.
 
     create: False for a command that only looks. Where there is no instance yet it gets an empty one, in memory.
+
+    Raises SettingsError where what dagster.yaml asks for isn't there.
     """
     home = instance_home()
     settings = home / "dagster.yaml"
@@ -47,7 +63,34 @@ def open_instance(*, create: bool = True) -> dg.DagsterInstance:
         if source is not None:
             shutil.copyfile(source, settings)
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    try:
+        return dg.DagsterInstance.get()
+    except Exception as error:
+        if (fault := _settings_fault(error)) is None:
+            raise
+        raise SettingsError(f"{settings}: {fault}") from error
+
+
+def storage_in_words(instance: dg.DagsterInstance) -> str:
+    """What keeps the instance's runs and events, and where; a password isn't told."""
+    url = getattr(instance.run_storage, "postgres_url", None)
+    if url is None:
+        return f"{type(instance.run_storage).__name__} in {instance_home()}"
+    place = make_url(url)
+    return f"{type(instance.run_storage).__name__} at {place.host}:{place.port}/{place.database}"
+
+
+def _settings_fault(error: BaseException | None) -> str | None:
+    """What dagster.yaml asks for that isn't there: a variable, a package, a setting of that name."""
+    if isinstance(error, dg.DagsterInvalidConfigError):
+        told = [fault.message.partition("PostProcessingError: ")[2] or fault.message for fault in error.errors]
+        return "; ".join(text.splitlines()[0] for text in told)
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError):
+            extra = _EXTRAS.get(error.name or "")
+            return f"{error.name} isn't installed" + (f": `pip install -e '.[{extra}]'`" if extra else "")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _is_in_use(home: Path, settings: Path) -> bool:

@@ -104,6 +104,8 @@ class Runner:
         self._remove_all_but(states, report)
         todo = _to_compute(states)
         self._announce(states, todo)
+        # All of them, up to date or not: the store may be older than the instance.
+        self.register(list(states))
         if not todo:
             self._keep(SHARED, SHARD_SECTIONS)
         while todo:
