@@ -22,6 +22,7 @@ from adg_pipeline.assets import (
     references,
     scores,
     selection,
+    tokens,
     training,
 )
 from adg_pipeline.assets.checks import CHECKS
@@ -78,6 +79,7 @@ def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
         generations.build(settings.generations, per_run),
         references.build(settings.reference_losses, settings.generations, per_run),
         fingerprints.build(settings.fingerprints, per_run),
+        tokens.build(settings.generations, per_run),
         scores.build(settings.divergence_scores, per_run),
         bins.build(settings.semantic_bins),
         queries.build(settings.reference_losses, settings.generations),

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
 from adg_pipeline.algorithms.arms import BUILT_IN
-from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.algorithms.budgets import choose, keep_listed, parts_of
+from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.assets.candidates import candidates, read_queries, scored_examples
 from adg_pipeline.assets.given import find_given
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.lineage.in_force import reads_tokens
 from adg_pipeline.lineage.states import selection_inputs
 from adg_pipeline.orchestration.runs import PARTITION_TAG
 from adg_pipeline.resources.generators.transformers import TransformersGenerator
@@ -24,6 +27,7 @@ from adg_pipeline_tests.resources.losses.rankers import write_ranker
 from adg_pipeline_tests.workbench import NoCapture, Workbench, records
 
 ROWS, BUDGET = 26, 9
+SOURCES = ("x", "y", "z")
 MADE = "superfiltering"  # the arm whose subset is made in both pools
 SCORED = GenerationConfig(dtype="auto", device="cpu")
 
@@ -31,7 +35,7 @@ SCORED = GenerationConfig(dtype="auto", device="cpu")
 def own_bench(folder: Any, **batches: int) -> Workbench:
     """One whose references are scored in every way there is."""
     bench = Workbench(folder, NoCapture())
-    bench.settings["selected_subset"] = {"budget": BUDGET}
+    bench.settings["selected_subset"] = {"budget": BUDGET, "max_tokens": 10_000}
     write_ranker(folder / "ranker")
     ranker = str(folder / "ranker")
     bench.settings["reference_losses"] = {"plain": True, "states": True, "noisy_copies": 2, "ranker": ranker}
@@ -45,7 +49,7 @@ def own_bench(folder: Any, **batches: int) -> Workbench:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     """One shard, in the order of the world."""
     bench = own_bench(tmp_path_factory.mktemp("whole"))
-    bench.add("a", records(ROWS))
+    bench.add("a", rows())
     opened = []
     with pytest.MonkeyPatch.context() as patch:
         really = TransformersGenerator.open
@@ -60,7 +64,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     """The same examples backwards in shards of two sizes, answered, embedded and scored in other batches."""
     bench = own_bench(tmp_path_factory.mktemp("pieces"), generations=5, embeddings=3, reference_losses=7)
-    backwards = records(ROWS)[::-1]
+    backwards = rows()[::-1]
     bench.add("b", backwards[:17])
     bench.add("a", backwards[17:])
     made = bench.adg("run", "--arm", MADE, "--multiprocess")
@@ -68,18 +72,30 @@ def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     return bench
 
 
-def table(bench: Workbench, arm: str) -> pl.DataFrame:
-    """What the arm chooses of what is stored."""
+def rows() -> list[dict[str, Any]]:
+    return [{**record, "source": SOURCES[number % 3]} for number, record in enumerate(records(ROWS))]
+
+
+def chosen_from(bench: Workbench, arm: str, **settings: Any) -> tuple[Candidates, SelectionConfig]:
+    """What the arm chooses from, of what is stored."""
     queries = bench.folder / "queries.json"
     queries.write_text(json.dumps(records(3, first=ROWS)))
     listed = bench.folder / "list.json"
     listed.write_text(json.dumps(records(5, first=3)))
-    config = BUILT_IN[arm].config(SelectionConfig(budget=BUDGET, queries=str(queries), given=str(listed)))
-    inputs = selection_inputs(bench.store, list(list_shards(bench.store.pool_dir).shards), references=True)
+    config = BUILT_IN[arm].config(
+        SelectionConfig.model_validate({"budget": BUDGET, "queries": str(queries), "given": str(listed), **settings})
+    )
+    shards = list(list_shards(bench.store.pool_dir).shards)
+    inputs = selection_inputs(bench.store, shards, references=True, tokens=reads_tokens(config))
     states = states_of(read_queries(config)) if BUILT_IN[arm].chooses.likeness else None
     given = find_given(bench.store, inputs.shards, config).ids
-    chosen_from = candidates(bench.store, scored_examples(bench.store, inputs, config), config, states, given)
-    return SELECTORS[config.selector].choose(chosen_from, config)
+    return candidates(bench.store, scored_examples(bench.store, inputs, config), config, states, given), config
+
+
+def table(bench: Workbench, arm: str) -> pl.DataFrame:
+    """What the arm chooses of what is stored."""
+    eligible, config = chosen_from(bench, arm)
+    return SELECTORS[config.selector].choose(eligible, config)
 
 
 def states_of(queries: Any) -> Any:
@@ -94,6 +110,52 @@ def test_the_subset_is_the_same_whatever_the_shards_order_and_batches(
     one, other = table(whole, arm), table(in_pieces, arm)
     assert one["selected"].any()
     assert one.equals(other)
+
+
+BUDGETS: dict[str, dict[str, Any]] = {
+    "examples": {"max_tokens": 200},
+    "tokens": {"budget_tokens": 400},
+    "quotas": {"source_quotas": {"x": 2, "y": 1}},
+    "weights": {"source_weights": {"x": 1, "z": 2}},
+    "tokens by weights": {"budget_tokens": 400, "source_weights": {"x": 1, "y": 1, "z": 2}},
+}
+
+
+@pytest.mark.parametrize("arm", BUILT_IN)
+def test_budgets_in_tokens_and_by_source_hold_for_every_arm_with_what_must_be_kept(
+    whole: Workbench, in_pieces: Workbench, arm: str
+) -> None:
+    for name, settings in BUDGETS.items():
+        made = []
+        for bench in (whole, in_pieces):
+            eligible, config = chosen_from(bench, arm, **settings)
+            plain = choose(eligible, config, parts_of(eligible, config))
+            # One that the arm wouldn't take, of a source that has a part of the budget.
+            others = plain.with_columns(eligible.frame["source"]).filter(~pl.col("selected"), pl.col("source") == "x")
+            must = others["example_id"].to_list()[:1]
+            parts = parts_of(eligible, config, must)
+            kept = keep_listed(choose(eligible, config, parts), must, eligible, config, parts)
+            made.append((plain, kept))
+            for places, listed in ((plain, []), (kept, must)):
+                selected = places["selected"].to_numpy()
+                taken = eligible.frame.filter(places["selected"])
+                assert set(listed) <= set(taken["example_id"]), name
+                assert sorted(places["position"].drop_nulls()) == list(range(1, int(selected.sum()) + 1))
+                by_source = dict(taken["source"].value_counts().iter_rows())
+                # What can be taken at most: the others are out of the arm's reach, or barred by it.
+                may = places["left_out"].is_null().to_numpy() if "left_out" in places else np.ones(places.height, bool)
+                if config.budget_tokens is not None:
+                    assert taken["tokens"].sum() <= config.budget_tokens
+                elif config.quota == "largest_remainder":
+                    of_quotas = eligible.frame["source"].is_in(list(config.source_quotas)).to_numpy()
+                    quotas = sum(config.source_quotas.values())
+                    assert taken.height == quotas + min(BUDGET - quotas, int((may & ~of_quotas).sum())), name
+                if config.source_quotas and config.quota == "largest_remainder":
+                    assert {key: by_source.get(key, 0) for key in config.source_quotas} == config.source_quotas
+                assert not config.source_weights or set(by_source) <= set(config.source_weights)
+        (plain, kept), (other_plain, other_kept) = made
+        assert plain.equals(other_plain), name
+        assert kept.equals(other_kept), name
 
 
 def test_the_stored_subset_is_the_same_whatever_the_shards_order_and_batches(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from adg_pipeline.algorithms.filters import REASONS
 from adg_pipeline.assets.duplicates import EXACT, NEAR
 from adg_pipeline.assets.exclusions import CONTAMINATED, HELD, NEARLY_HELD
 from adg_pipeline_tests.workbench import Workbench, records
@@ -196,3 +197,52 @@ def test_a_list_that_cannot_be_read_is_named_and_is_no_fault_of_a_shard(bench: W
     assert f"fingerprints.benchmarks: {broken}" in refused.err
     assert [row["state"] for row in bench.adg("status", "--json").json["shards"]] != ["quarantined"]
     assert bench.subset() == before
+
+
+def test_a_budget_in_tokens_counts_them_once_and_holds_until_examples_are_asked_for(bench: Workbench) -> None:
+    bench.add("a", [{**record, "source": "first"} for record in records(14)])
+    assert bench.adg("run").code == 0
+    assert not bench.store.shards("token_counts")  # nothing is paid for what nobody asked for
+    answered = bench.stamps("generations")
+    made = bench.adg("run", "--set", "selected_subset.budget_tokens=150")
+    assert made.code == 0, made.err
+    manifest = bench.store.selection_manifest("adg")
+    assert manifest is not None
+    counted = pl.read_parquet(bench.store.table_path("token_counts", "a"))
+    assert counted.height == 14
+    chosen = counted.filter(pl.col("example_id").is_in(bench.subset()))
+    tokens = int(chosen.select(pl.col("prompt_tokens") + pl.col("reference_tokens")).sum().item())
+    assert manifest["counts"]["tokens"] == tokens
+    assert 75 < tokens <= 150
+    assert bench.stamps("generations") == answered
+    row = bench.adg("status", "--json").json["subsets"][0]
+    assert (row["state"], row["budget"]) == ("current", "150 tokens")
+    told = bench.adg("explain", bench.subset()[0], "--json").json["selection"]
+    assert (
+        told["tokens"] == chosen.filter(example_id=bench.subset()[0]).select(pl.col("^.*tokens$")).sum_horizontal()[0]
+    )
+
+    bench.add("b", [{**record, "source": "second"} for record in records(14, first=14)])
+    before = bench.stamps("token_counts")
+    assert bench.adg("run").code == 0
+    assert bench.stamps("token_counts")["a"] == before["a"]
+    assert bench.store.shards("token_counts") == ["a", "b"]
+    assert bench.adg("run", "--budget", "5").code == 0
+    assert len(bench.subset()) == 5
+    assert bench.adg("status", "--json").json["subsets"][0]["budget"] == 5
+
+    counts = [pl.read_parquet(bench.store.table_path("token_counts", shard)) for shard in "ab"]
+    longest = int(pl.concat(counts).select(pl.col("prompt_tokens") + pl.col("reference_tokens")).max().item())
+    bench.settings["selected_subset"] = {"budget": 6, "source_quotas": {"second": 4}, "max_tokens": longest - 1}
+    bench.write_settings()
+    assert bench.adg("run", "--as-configured").code == 0
+    frame = ranking(bench)
+    assert dict(frame.filter("selected")["source"].value_counts().iter_rows()) == {"first": 2, "second": 4}
+    assert frame.filter("selected")["tokens"].max() < longest
+    too_long = frame.filter(pl.col("left_out") == REASONS["too_many_tokens"])
+    assert set(too_long["tokens"]) == {longest}
+    refused = bench.adg("run", "--set", 'selected_subset.source_quotas={"third": 1}')
+    assert refused.code == 1
+    assert "no example that can be selected is of third; there are first (" in refused.err + bench.why_failed()
+    refused = bench.adg("run", "--set", 'selected_subset.source_quotas={"first": 7}')
+    assert "source_quotas ask for 7 = 7 examples, and budget is 6" in refused.err

@@ -39,6 +39,7 @@ def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
     assert edges == {
         "raw_pool": [],
         "fingerprints": ["raw_pool"],
+        "token_counts": ["raw_pool"],
         "generations": ["raw_pool"],
         "reference_losses": ["generations", "raw_pool"],
         "answer_embeddings": ["generations", "raw_pool"],
@@ -53,6 +54,7 @@ def test_the_graph_is_the_one_that_is_promised(defs: dg.Definitions) -> None:
             "raw_pool",
             "reference_losses",
             "semantic_bins",
+            "token_counts",
         ],
         "finetuned_checkpoint": ["selected_subset"],
         "benchmark_results": ["finetuned_checkpoint"],

@@ -78,7 +78,8 @@ class Arms(dict[str, Arm]):
         if not dash or not budget.isdigit() or budget.startswith("0") or not dict.__contains__(self, family):
             raise KeyError(name)
         of_family = self[family]
-        return Arm(f"{of_family.about}; {int(budget):,} examples", {**of_family.settings, "budget": int(budget)})
+        differs = {**of_family.settings, "budget": int(budget), "budget_tokens": None}
+        return Arm(f"{of_family.about}; {int(budget):,} examples", differs)
 
     def __contains__(self, name: object) -> bool:
         try:

@@ -80,7 +80,8 @@ class Profile(BaseModel):
 class Work:
     """What is to be computed: examples by stage, and the answers that are to be sampled for them.
 
-    pool: examples in all. shards: of each stage. budget: examples to train on, 0 for no training. epochs: passes over them.
+    pool: examples in all. shards: of each stage. budget: examples to train on, 0 for no training. budget_tokens: the same in
+    tokens, where it is given so. epochs: passes over them.
     trainings: how many such.
     """
 
@@ -91,6 +92,7 @@ class Work:
     max_new_tokens: int
     shards: Mapping[str, int] = field(default_factory=dict)
     budget: int = 0
+    budget_tokens: int | None = None
     epochs: float = 0.0
     trainings: int = 1
 
@@ -169,9 +171,13 @@ def _stages(profile: Profile, work: Work) -> Iterator[Planned]:
         yield _stage(profile, work, SCORES, f"{scored:,} examples", scored * work.samples, of=scored)
     if work.budget:
         each = profile.prompt_tokens + (profile.reference_tokens or 0.0)
-        trained = work.budget * work.epochs * work.trainings * each if profile.reference_tokens is not None else None
+        once = work.budget * each if profile.reference_tokens is not None else None
+        if work.budget_tokens is not None:
+            once = min(work.budget_tokens, work.pool * each or work.budget_tokens)
+        trained = None if once is None else once * work.epochs * work.trainings
         many = f"{work.trainings} × " if work.trainings > 1 else ""
-        what = f"{many}{work.budget:,} examples, {work.epochs:g} epochs"
+        subset = f"{work.budget:,} examples" if work.budget_tokens is None else f"{work.budget_tokens:,} tokens"
+        what = f"{many}{subset}, {work.epochs:g} epochs"
         yield _stage(profile, work, TRAINING, what, trained, trained, of=work.trainings)
 
 

@@ -12,6 +12,9 @@ REASONS: Mapping[str, str] = {
     "few_distinct_answers": "fewer of its answers are distinct than min_distinct_answers",
     "output_too_short": "its reference output is shorter than min_output_chars",
     "output_too_long": "its reference output is longer than max_output_chars",
+    "not_counted": "its tokens could not be counted: the template refuses it",
+    "too_few_tokens": "it has fewer tokens than min_tokens",
+    "too_many_tokens": "it has more tokens than max_tokens",
 }
 
 
@@ -20,7 +23,7 @@ def filter_reasons(frame: pl.DataFrame, config: SelectionConfig) -> pl.Series:
 
     Args:
         frame: columns dispersion and anisotropy (null or NaN where unscored), empty_answers, distinct_answers,
-            output_chars; one row per example.
+            output_chars, and tokens where they are counted; one row per example.
         config: the thresholds.
     """
     faults = {
@@ -31,5 +34,11 @@ def filter_reasons(frame: pl.DataFrame, config: SelectionConfig) -> pl.Series:
     }
     if config.max_output_chars is not None:
         faults["output_too_long"] = pl.col("output_chars") > config.max_output_chars
+    if "tokens" in frame.columns:
+        faults["not_counted"] = pl.col("tokens").is_null()
+    if config.min_tokens is not None:
+        faults["too_few_tokens"] = pl.col("tokens") < config.min_tokens
+    if config.max_tokens is not None:
+        faults["too_many_tokens"] = pl.col("tokens") > config.max_tokens
     found = [pl.when(fault).then(pl.lit(reason)) for reason, fault in faults.items()]
     return frame.select(pl.coalesce(found).alias("filter_reason")).to_series()

@@ -1,6 +1,6 @@
 """How stable a subset is: what of it stays when one of the K sampled answers is left out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adg_pipeline.algorithms.budgets import Part, choose
 from adg_pipeline.algorithms.divergence import gram_divergence
 from adg_pipeline.algorithms.draws import uniform_draws
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
@@ -34,6 +35,7 @@ def jackknife(
     candidates: Candidates,
     config: SelectionConfig,
     places: pl.DataFrame,
+    parts: Sequence[Part],
     cosines_of: Callable[[Rows], NDArray[np.float64]],
 ) -> Stability:
     """Overlap (Jaccard) of the subset with those that the same arm selects without answer 1, 2, … K; any overlap between
@@ -46,6 +48,7 @@ def jackknife(
     Args:
         candidates: what the arm chose from.
         places: what the arm chose.
+        parts: of the budget.
         cosines_of: gives the (n, K·K) cosines of candidates by their rows; NaN where they aren't kept.
     """
     chooses = SELECTORS[config.selector]
@@ -55,9 +58,8 @@ def jackknife(
     rows = np.arange(total)
     if total > most:
         rows = np.sort(np.argsort(uniform_draws(candidates.frame["example_id"], config.seed), kind="stable")[:most])
-        candidates = candidates.take(rows)
-        config = config.model_copy(update={"budget": max(1, round(config.budget * most / total))})
-        places = chooses.choose(candidates, config)
+        candidates, parts = candidates.take(rows), [part.among(rows, total) for part in parts]
+        places = choose(candidates, config, parts)
     cosines = cosines_of(rows)
     k = round(np.sqrt(cosines.shape[1])) if cosines.size else 0
     if k < 3 or np.isnan(cosines).any():
@@ -70,7 +72,7 @@ def jackknife(
         frame = candidates.frame.with_columns(
             dispersion=pl.Series(without.dispersion), anisotropy=pl.Series(without.anisotropy)
         )
-        other = chooses.choose(replace(candidates, frame=frame), config)["selected"].to_numpy()
+        other = choose(replace(candidates, frame=frame), config, parts)["selected"].to_numpy()
         kept += other
         overlaps.append(round(float((chosen & other).sum() / max(1, (chosen | other).sum())), DECIMALS))
     summary = {

@@ -12,6 +12,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import MENDS, REFERENCE_SIGNALS, SCORE_SIGNALS, TEXTS, lists
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.convert import read_whole
+from adg_pipeline.lineage.in_force import reads_tokens
 from adg_pipeline.lineage.states import SelectionInputs
 from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
@@ -29,6 +30,10 @@ def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConf
     frame = _of(
         store, "divergence_scores", inputs.shards, [*OF_ALL, *(set(signals) & set(SCORE_SIGNALS) - set(OF_ALL))]
     )
+    if reads_tokens(config):
+        counted = _of(store, "token_counts", inputs.shards, ["prompt_tokens", "reference_tokens"])
+        tokens = pl.col("prompt_tokens") + pl.col("reference_tokens")
+        frame = frame.join(counted.select("shard", "example_id", tokens=tokens), on=["shard", "example_id"], how="left")
     for table, names in (("reference_losses", REFERENCE_SIGNALS), ("raw_pool", TEXTS)):
         if wanted := [name for name in signals if name in names]:
             frame = frame.join(_of(store, table, inputs.shards, wanted), on=["shard", "example_id"], how="left")
@@ -61,7 +66,8 @@ def candidates(
     """The eligible examples as the arm reads them. states: (Q, d) of the queries, where the arm compares those. given: ids of
     the list that an arm takes."""
     chooses = SELECTORS[config.selector]
-    frame = eligible.select("example_id", "bin", *chooses.reads(config))
+    of_budget = [name for name in ("source", "tokens") if name in eligible.columns]
+    frame = eligible.select("example_id", "bin", *of_budget, *chooses.reads(config))
     _require_signals(frame, chooses.reads(config), config)
     vectors = instruction_vectors(store, eligible) if chooses.vectors else None
     centroids = store.bins.centroids() if chooses.centroids else None

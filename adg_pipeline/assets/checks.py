@@ -72,9 +72,22 @@ def budget_faults(store: Store) -> dict[str, str]:
     for path in sorted((store.root / "selections").glob("*/manifest.json")):
         arm = path.parent.name
         manifest = store.selection_manifest(arm) or {}
-        ids = pl.read_parquet(path.parent / "subset.parquet", columns=["example_id"], glob=False)["example_id"]
+        subset = pl.read_parquet(path.parent / "subset.parquet", columns=["example_id", "source"], glob=False)
+        ids, by_source = subset["example_id"], dict(subset["source"].value_counts().iter_rows())
         expected = min(manifest["config"]["budget"], manifest["counts"]["eligible"])
-        if manifest["config"]["quota"] == "largest_remainder" and len(ids) != expected:
+        config = manifest["config"]
+        if config.get("budget_tokens") is not None:
+            if manifest["counts"]["tokens"] > config["budget_tokens"]:
+                faults[arm] = f"{manifest['counts']['tokens']} tokens, over the budget of {config['budget_tokens']}"
+        elif config.get("source_quotas") or config.get("source_weights"):
+            wrong = {
+                name: by_source.get(name, 0)
+                for name, quota in config["source_quotas"].items()
+                if by_source.get(name, 0) != quota
+            }
+            if wrong or len(ids) > config["budget"]:
+                faults[arm] = f"{len(ids)} examples, of sources with a quota {wrong}"
+        elif config["quota"] == "largest_remainder" and len(ids) != expected:
             faults[arm] = f"{len(ids)} examples instead of {expected}"
         elif ids.n_unique() != len(ids):
             faults[arm] = "an example stands in it twice"

@@ -1,5 +1,6 @@
 """selected_subset: the best examples of each bin, with a manifest from which the subset can be made again."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -43,6 +44,7 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
             dg.AssetDep("divergence_scores", partition_mapping=every_shard),
             dg.AssetDep("reference_losses", partition_mapping=every_shard),
             dg.AssetDep("fingerprints", partition_mapping=every_shard),
+            dg.AssetDep("token_counts", partition_mapping=every_shard),
             "semantic_bins",
             "query_states",
         ],
@@ -113,7 +115,9 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         if inputs.left_out:
             context.log.warning(f"selected_subset {arm}: shards left out: {', '.join(inputs.left_out)}")
         counts = manifest["counts"]
-        if counts["eligible"] < config.budget:
+        if config.budget_tokens is not None:
+            context.log.info(f"selected_subset {arm}: {_tokens_in_words(config.budget_tokens, counts)}")
+        elif counts["short_of_budget"]:
             context.log.warning(
                 f"selected_subset {arm}: {subset.height:,} selected, {counts['short_of_budget']:,} fewer than the "
                 f"budget of {config.budget:,}: {counts['eligible']:,} of {ranking.height:,} examples are eligible"
@@ -127,6 +131,14 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
 
 def _overtaken(context: dg.AssetExecutionContext, store: Store, arm: str, config: SelectionConfig) -> bool:
     return store.is_pinned(arm) or asked(context, store, SelectionConfig, arm)[0] != config
+
+
+def _tokens_in_words(budget: int, counts: Mapping[str, Any]) -> str:
+    left = budget - counts["tokens"]
+    why = (
+        "what the arm takes next is longer" if counts["selected"] < counts["eligible"] else "all that is eligible is in"
+    )
+    return f"{counts['tokens']:,} of {budget:,} tokens; {left:,} are left: {why}"
 
 
 def _usable_bins(store: Store, inputs: SelectionInputs) -> dict[str, Any]:

@@ -13,16 +13,16 @@ import numpy as np
 import polars as pl
 
 from adg_pipeline import report
+from adg_pipeline.algorithms.budgets import choose, keep_listed, parts_of
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.funnel import Step, funnel
-from adg_pipeline.algorithms.must_keep import keep
-from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.algorithms.stability import jackknife
 from adg_pipeline.assets.candidates import candidates, cosines
 from adg_pipeline.assets.duplicates import EXACT, reasons, stands_for
 from adg_pipeline.assets.exclusions import excluded
-from adg_pipeline.errors import SettingsError, StaleInputError
+from adg_pipeline.errors import StaleInputError
 from adg_pipeline.host.files import publish_directory
+from adg_pipeline.lineage.in_force import reads_tokens
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.states import SHARD_ASSETS, SelectionInputs
 from adg_pipeline.settings.budget import budget_fault, is_asked_for
@@ -38,7 +38,7 @@ UNBINNED = "its instruction could not be embedded: its vector is NaN or infinite
 RANKING = [
     "example_id", "shard", "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "bin",
     "score", "bin_rank", "bin_size", "bin_quota", "selected", "rank", "jackknife",
-    "left_out", "duplicate_of", "found_in", "must_keep",
+    "left_out", "duplicate_of", "found_in", "must_keep", "tokens",
 ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def rank(
     other content is a fault of the pool: the content with the smallest hash is kept, whatever the order of the shards.
 
     states: (Q, d) of the queries, where the arm compares those. must_keep: ids that the subset must have, where they are
-    eligible. Raises SettingsError where they are more than the budget.
+    eligible. Raises SettingsError where they are more than the budget, or a source has less than its quota.
     """
     same_id = pl.col("example_id") == pl.col("example_id").shift()
     same_content = pl.col("content_hash") == pl.col("content_hash").shift()
@@ -76,12 +76,10 @@ def rank(
         repeats = pl.concat([eligible, reasons(eligible, stands)], how="horizontal").filter(replaced)
         chosen_from, eligible = chosen_from.take(np.flatnonzero(~replaced)), eligible.filter(~replaced)
         table = pl.concat([table.filter(pl.col("left_out").is_not_null()), repeats], how="diagonal")
-    places = SELECTORS[config.selector].choose(chosen_from, config)
-    stability = jackknife(chosen_from, config, places, lambda rows: cosines(store, eligible[rows]))
-    try:
-        places = keep(places, must_keep, config.budget)
-    except ValueError as error:
-        raise SettingsError(f"selected_subset.must_keep: {error}") from error
+    parts = parts_of(chosen_from, config, must_keep)
+    places = choose(chosen_from, config, parts)
+    stability = jackknife(chosen_from, config, places, parts, lambda rows: cosines(store, eligible[rows]))
+    places = keep_listed(places, must_keep, chosen_from, config, parts)
     # Of an arm without bins the semantic one is shown, which decided nothing.
     bins = places["bin"].cast(pl.Int32).fill_null(eligible["bin"])
     placed = places.drop("example_id", "bin").rename({"position": "rank"})
@@ -91,15 +89,18 @@ def rank(
     ranked = pl.concat([eligible.with_columns(bins.alias("bin"), kept), placed], how="horizontal")
     others = table.filter(pl.col("left_out").is_not_null())
     whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected", "must_keep").fill_null(False))
-    if "duplicate_of" not in whole.columns:
-        whole = whole.with_columns(duplicate_of=pl.lit(None, dtype=pl.String))
+    for name, kind in (("duplicate_of", pl.String), ("tokens", pl.Int32)):
+        if name not in whole.columns:
+            whole = whole.with_columns(pl.lit(None, dtype=kind).alias(name))
     return whole.select(RANKING), stability.summary
 
 
 def require_subset(ranking: pl.DataFrame, config: SelectionConfig) -> None:
     """Refuse a budget over the pool, and a subset of nothing: what is at hand is better."""
     different = ranking.filter(~pl.col("left_out").is_in([REPEATED, CONFLICT, EXACT]).fill_null(False)).height
-    fault = budget_fault(config.budget, different) if is_asked_for(config) else None
+    fault = None
+    if config.budget_tokens is None and is_asked_for(config):
+        fault = budget_fault(config.budget, different)
     if fault is None and not ranking["selected"].any():
         fault = f"no example can be selected, so the subset at hand stays as it is{reasons_in_words(ranking)}"
     if fault is not None:
@@ -154,9 +155,8 @@ def make_manifest(
     stability: dict[str, Any],
 ) -> dict[str, Any]:
     conflicts = ranking.filter(pl.col("left_out") == CONFLICT)
-    read = {"reference_losses": inputs.references, "fingerprints": inputs.fingerprints}
     look = store.look(keep=True)
-    assets = [*SHARD_ASSETS, *(asset for asset, contents in read.items() if contents)]
+    assets = [*SHARD_ASSETS, *inputs.optional]
     shards = {
         shard: {
             "file": (raw := look.required("raw_pool", shard)).facts["file"],
@@ -183,7 +183,8 @@ def make_manifest(
             "pool": ranking.height,
             "eligible": ranking.filter(pl.col("left_out").is_null()).height,
             "selected": subset.height,
-            "short_of_budget": max(0, config.budget - subset.height),
+            "short_of_budget": max(0, config.budget - subset.height) if config.budget_tokens is None else 0,
+            **({"tokens": int(ranking.filter("selected")["tokens"].sum())} if reads_tokens(config) else {}),
             "left_out": _left_out(ranking),
             "selected_by_source": dict(subset["source"].value_counts(sort=True).head(50).iter_rows()),
         },

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
+from adg_pipeline.cli.options import as_json, budget_flag, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import say
 
 
@@ -72,10 +72,10 @@ def compare(
         ("comparison_report.baseline", baseline, f"--baseline {baseline}"),
         ("benchmark_results.suite", suite, f"--suite {suite}"),
         ("benchmark_results.limit", limit, f"--limit {limit}"),
-        ("selected_subset.budget", budgets[0] if len(budgets) == 1 else None, f"--budget {budgets}"),
     ):
         if value is not None:
             given[f"{key}={value}"] = said
+    given |= budget_flag(budgets[0] if len(budgets) == 1 else None)
     store, report = open_store(), RunReport()
     against = settings_in_force(store, flags=given, preset=preset).settings.comparison_report.baseline
     require_known([*arms, against], option="--arms")

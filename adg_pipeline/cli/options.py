@@ -48,6 +48,14 @@ def read_settings(overrides: Sequence[str]) -> "Settings":
     return load_settings(overrides=overrides)
 
 
+def budget_flag(budget: int | None) -> dict[str, str]:
+    """``--budget N`` as overrides: examples are counted then, whatever budget in tokens was in force."""
+    if budget is None:
+        return {}
+    said = f"--budget {budget}"
+    return {f"selected_subset.budget={budget}": said, "selected_subset.budget_tokens=null": said}
+
+
 def require_known(arms: Sequence[str], stored: Collection[str] = (), option: str = "--arm") -> None:
     """Refuse names that no arm has. stored: arms that may be gone from adg.yaml and still be looked at."""
     from adg_pipeline.algorithms.arms import arms as known_arms

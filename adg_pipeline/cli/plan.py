@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
+from adg_pipeline.cli.options import as_json, budget_flag, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import print_rows, say
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def plan(
         _print_took(what_it_took(store, last), last.made_at, as_json)
         return
     given = {override: f"--set {override}" for override in overrides}
-    if budget:
-        given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
+    given |= budget_flag(budget)
     asked = settings_in_force(store, arm, given, preset=preset)
     require_read({arm: asked}, given)
     for difference in asked.differences:
@@ -181,7 +180,7 @@ def _changes(profile: "Profile", work: "Work", prices: "Prices") -> Iterator[dic
         for longest in OTHER_LENGTHS:
             if longest < work.max_new_tokens:
                 yield row(f"generations.max_new_tokens={longest}", replace(whole, max_new_tokens=longest))
-    for factor in OTHER_BUDGETS if work.budget else ():
+    for factor in OTHER_BUDGETS if work.budget and work.budget_tokens is None else ():
         number = max(1, round(work.budget * factor))
         if number <= work.pool:
             yield row(f"selected_subset.budget={number}", replace(whole, budget=number), TRAINING)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
+from adg_pipeline.cli.options import as_json, budget_flag, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import print_rows, say
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def probe(
 
     require_known([arm])
     given = {override: f"--set {override}" for override in overrides}
-    if budget:
-        given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
+    given |= budget_flag(budget)
     store = open_store()
     asked = settings_in_force(store, arm, given, preset=preset)
     require_read({arm: asked}, given)
@@ -79,6 +78,11 @@ def probe(
         runner = Runner(store, asked, instance, say, reads=optional_reads([selection]))
         states = runner.read_pool(runner.states(), "to draw a sample")
         pool = sum(state.assets["raw_pool"].rows for state in states.values() if state.put_aside is None)
+        if selection.budget_tokens is not None:
+            raise SettingsError(
+                f"{asked.origins.of('selected_subset.budget_tokens')}: selected_subset.budget_tokens: a probe compares "
+                "subsets of so many examples. Name a budget in examples: --budget N"
+            )
         if selection.budget >= pool:
             raise SettingsError(
                 f"{asked.origins.of('selected_subset.budget')}: selected_subset.budget is {selection.budget:,} and the pool "

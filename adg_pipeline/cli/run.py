@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from adg_pipeline.cli.options import as_json, open_store, preset_option, require_known, set_option
+from adg_pipeline.cli.options import as_json, budget_flag, open_store, preset_option, require_known, set_option
 from adg_pipeline.cli.output import say
 
 
@@ -46,8 +46,7 @@ def run(
 
     require_known(arms)
     given = {override: f"--set {override}" for override in overrides}
-    if budget:
-        given[f"selected_subset.budget={budget}"] = f"--budget {budget}"
+    given |= budget_flag(budget)
     store, report = open_store(), RunReport()
     asked = {name: settings_in_force(store, name, given, as_configured=as_configured, preset=preset) for name in arms}
     require_read(asked, given)

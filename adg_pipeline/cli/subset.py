@@ -25,6 +25,7 @@ def subset() -> None:
 def subset_list(arm: str | None, as_json: bool) -> None:
     """List the subsets of every arm, the current one first, then the newest."""
     from adg_pipeline.lineage.subsets import all_subsets
+    from adg_pipeline.settings.budget import budget_of
     from adg_pipeline.settings.kept import in_words
 
     store = open_store()
@@ -40,7 +41,7 @@ def subset_list(arm: str | None, as_json: bool) -> None:
                 "subset": one.id,
                 "state": state,
                 "examples": one.manifest["counts"]["selected"],
-                "budget": one.manifest["config"]["budget"],
+                "budget": budget_of(one.manifest["config"]),
                 "pool": one.manifest["counts"]["pool"],
                 "made": one.made_at,
                 "otherwise than configured": kept if as_json else ", ".join(kept),

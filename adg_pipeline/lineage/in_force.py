@@ -113,12 +113,18 @@ def reads_fingerprints(config: SelectionConfig) -> bool:
     return config.near_duplicates is not None or config.decontaminate
 
 
+def reads_tokens(config: SelectionConfig) -> bool:
+    """Whether a selection with this configuration reads how many tokens an example has."""
+    return any(bound is not None for bound in (config.budget_tokens, config.min_tokens, config.max_tokens))
+
+
 def optional_reads(configs: Iterable[SelectionConfig]) -> dict[str, bool]:
     """Which of the assets that only some arms need any of these reads: arguments of `wanted_recipes`, `selection_inputs`."""
     known = list(configs)
     return {
         "references": any(reads_references(config) for config in known),
         "fingerprints": any(reads_fingerprints(config) for config in known),
+        "tokens": any(reads_tokens(config) for config in known),
     }
 
 

@@ -23,6 +23,7 @@ CODE_VERSIONS = {
     "generations": "1",
     "reference_losses": "1",
     "fingerprints": "1",
+    "token_counts": "1",
     "answer_embeddings": "2",
     "instruction_embeddings": "2",
     "divergence_scores": "3",
@@ -104,16 +105,27 @@ def fingerprints_recipe(config: FingerprintConfig) -> Recipe:
     return Recipe("fingerprints", CODE_VERSIONS["fingerprints"], values)
 
 
+def token_counts_recipe(generation: GenerationConfig) -> Recipe:
+    """Tokens count by the backbone that is named, also where a server answers, and by how the template writes an example."""
+    read_here = generation.model_copy(update={"engine": "transformers"})
+    its = generations_recipe(read_here).config
+    read_by = ("backbone", "template", "template_options", "system_text", "prompt_end", "turns")
+    values = {name: its[name] for name in read_by if name in its}
+    return Recipe("token_counts", CODE_VERSIONS["token_counts"], values)
+
+
 def query_states_recipe(reference_losses: Recipe) -> Recipe:
     """Takes the recipe of the references that the queries are compared with: both are read in the same way."""
     upstream = {"reference_losses": reference_losses.id}
     return Recipe("query_states", CODE_VERSIONS["query_states"], {}, upstream)
 
 
-def wanted_recipes(settings: Settings, *, references: bool = False, fingerprints: bool = False) -> dict[str, Recipe]:
+def wanted_recipes(
+    settings: Settings, *, references: bool = False, fingerprints: bool = False, tokens: bool = False
+) -> dict[str, Recipe]:
     """The recipe of every shard asset under these settings, in the data's order.
 
-    references, fingerprints: whether those are wanted: only arms that read them pay for them.
+    references, fingerprints, tokens: whether those are wanted: only arms that read them pay for them.
     """
     backbone, revision = settings.generations.backbone, settings.generations.revision
     generations = generations_recipe(settings.generations)
@@ -121,6 +133,7 @@ def wanted_recipes(settings: Settings, *, references: bool = False, fingerprints
     return {
         "raw_pool": raw_pool_recipe(settings.raw_pool),
         **({"fingerprints": fingerprints_recipe(settings.fingerprints)} if fingerprints else {}),
+        **({"token_counts": token_counts_recipe(settings.generations)} if tokens else {}),
         "generations": generations,
         **(
             {"reference_losses": reference_losses_recipe(settings.reference_losses, settings.generations)}

@@ -26,6 +26,7 @@ from adg_pipeline.store.versions import known_version
 SOURCES: dict[str, tuple[str, ...]] = {
     "raw_pool": ("file",),
     "fingerprints": ("raw_pool",),
+    "token_counts": ("raw_pool",),
     "instruction_embeddings": ("raw_pool",),
     "generations": ("raw_pool",),
     "reference_losses": ("raw_pool", "generations"),
@@ -33,8 +34,14 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "divergence_scores": ("answer_embeddings",),
 }
 # Only arms that read them need these; every subset needs the others.
-OPTIONAL = ("fingerprints", "reference_losses")
+OPTIONAL = ("fingerprints", "token_counts", "reference_losses")
 SHARD_ASSETS = tuple(asset for asset in SOURCES if asset not in OPTIONAL)
+# Why a shard takes no part in a selection that reads one of them.
+LACKING = {
+    "reference_losses": "its references are not scored yet",
+    "fingerprints": "its fingerprints are not computed yet",
+    "token_counts": "its tokens are not counted yet",
+}
 State = Literal["current", "missing", "stale", "damaged"]
 
 
@@ -210,16 +217,15 @@ def _answers_stay(look: Look, shard: str, listing: PoolListing, memory: Path) ->
 class SelectionInputs:
     """The shards that a selection ranks against each other, and what it is told apart by.
 
-    scores: shard → content of its scores. instructions: shard → content of its instruction embeddings. references: shard
-    → content of its reference losses, of an arm that reads them. fingerprints: likewise.
+    scores: shard → content of its scores. instructions: shard → content of its instruction embeddings. optional: asset that
+    only some arms read → shard → content, of those that this one reads.
     """
 
     scores: Mapping[str, str]
     instructions: Mapping[str, str]
     recipes: Mapping[str, Sequence[str]]
     left_out: Mapping[str, str]
-    references: Mapping[str, str] = field(default_factory=dict)
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    optional: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def shards(self) -> list[str]:
@@ -243,16 +249,17 @@ def selection_inputs(
     *,
     references: bool = False,
     fingerprints: bool = False,
+    tokens: bool = False,
 ) -> SelectionInputs:
     """What is stored for a selection over these shards. Shards put aside or not scored are left out, by name.
 
     look: what is stored; looked at now by default.
     """
     look = look or store.look()
-    read = {"reference_losses": references, "fingerprints": fingerprints}
+    read = {"reference_losses": references, "fingerprints": fingerprints, "token_counts": tokens}
     put_aside = {shard: record for shard, record in store.quarantine.all().items() if read.get(record.asset, True)}
-    scores, instructions, losses, recipes, left_out = {}, {}, {}, dict[str, list[str]](), {}
-    prints: dict[str, str] = {}
+    scores, instructions, recipes, left_out = {}, {}, dict[str, list[str]](), {}
+    optional: dict[str, dict[str, str]] = {asset: {} for asset, it_is in read.items() if it_is}
     for shard in sorted(shards):
         if shard in put_aside:
             left_out[shard] = f"put aside by {put_aside[shard].asset}: {put_aside[shard].reason}"
@@ -262,32 +269,26 @@ def selection_inputs(
         if score is None or instruction is None:
             left_out[shard] = "not scored yet"
             continue
-        ways = f"{score.recipe.id} {instruction.recipe.id}"
-        if references:
-            loss = look.provenance("reference_losses", shard)
-            if loss is None:
-                left_out[shard] = "its references are not scored yet"
-                continue
-            losses[shard], ways = loss.content, f"{ways} {loss.recipe.id}"
-        if fingerprints:
-            printed = look.provenance("fingerprints", shard)
-            if printed is None:
-                left_out[shard] = "its fingerprints are not computed yet"
-                losses.pop(shard, None)
-                continue
-            prints[shard], ways = printed.content, f"{ways} {printed.recipe.id}"
+        others = {asset: look.provenance(asset, shard) for asset in optional}
+        lacking = next((asset for asset, stored in others.items() if stored is None), None)
+        if lacking is not None:
+            left_out[shard] = LACKING[lacking]
+            continue
+        known = {asset: stored for asset, stored in others.items() if stored is not None}
+        for asset, stored in known.items():
+            optional[asset][shard] = stored.content
         scores[shard], instructions[shard] = score.content, instruction.content
+        ways = " ".join(stored.recipe.id for stored in (score, instruction, *known.values()))
         recipes.setdefault(ways, []).append(shard)
-    return SelectionInputs(scores, instructions, recipes, left_out, losses, prints)
+    return SelectionInputs(scores, instructions, recipes, left_out, optional)
 
 
 def selection_key(arm: str, bins: Mapping[str, Any], selection: Mapping[str, Any], inputs: SelectionInputs) -> str:
     """Names a selection by all it is made from, so that the same one is not made twice."""
     made_from: list[Any] = [arm, dict(bins), _with_content(selection), dict(inputs.scores), dict(inputs.instructions)]
-    if inputs.references:
-        made_from.append(dict(inputs.references))
-    if inputs.fingerprints:
-        made_from.append({"fingerprints": dict(inputs.fingerprints)})
+    for asset, contents in inputs.optional.items():
+        if contents:  # the oldest of them is told by its place alone
+            made_from.append(dict(contents) if asset == "reference_losses" else {asset: dict(contents)})
     return digest(made_from)
 
 

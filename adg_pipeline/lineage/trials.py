@@ -69,8 +69,7 @@ def _differ(at_hand: Mapping[str, Any], inputs: SelectionInputs) -> bool:
     of_tables = {
         "divergence_scores": inputs.scores,
         "instruction_embeddings": inputs.instructions,
-        **({"reference_losses": inputs.references} if inputs.references else {}),
-        **({"fingerprints": inputs.fingerprints} if inputs.fingerprints else {}),
+        **inputs.optional,
     }
     return any(
         contents.get(shard) != at_hand["shards"][shard][table]

@@ -71,7 +71,9 @@ def preflight_faults(
     """
     reads = optional_reads((arms or {}).values())
     references = reads["references"]
-    always = [*_models(settings, say, references), *_files(settings), *_signals(settings, arms or {})]
+    always = [*_models(settings, say, references, reads["tokens"]), *_files(settings), *_signals(settings, arms or {})]
+    if reads["tokens"] and not settings.generations.backbone_is_known:
+        always.append(("generations.backbone", UNNAMED))
     of_stages = {stage: list(find(settings)) for stage, find in _STAGES.items()}
     if not train:
         of_stages.pop("finetuned_checkpoint")
@@ -85,6 +87,9 @@ def preflight_faults(
     return [f"{origins.of(name)}: {name}: {fault}" for name, fault in found]
 
 
+UNNAMED = "tokens are counted by the served model's tokenizer: set it to that model's directory or hub name"
+
+
 def unnamed_backbone(generation: GenerationConfig) -> str:
     """Why a training is refused that would tune the packaged model instead of the one that an endpoint serves."""
     served = generation.endpoint.model or f"the model behind {generation.endpoint.url}"
@@ -94,8 +99,8 @@ def unnamed_backbone(generation: GenerationConfig) -> str:
     )
 
 
-def _models(settings: Settings, say: Say, references: bool) -> Iterator[tuple[str, str]]:
-    for name, model, revision in _named_models(settings, references):
+def _models(settings: Settings, say: Say, references: bool, tokens: bool) -> Iterator[tuple[str, str]]:
+    for name, model, revision in _named_models(settings, references, tokens):
         if is_hub_name(model) and not Path(model).is_dir() and os.environ.get("HF_HUB_OFFLINE", "0") in ("", "0"):
             say(f"{model} is no directory here: asking the Hugging Face hub for it, for {HUB_SECONDS:.0f} s at most")
         try:
@@ -104,13 +109,13 @@ def _models(settings: Settings, say: Say, references: bool) -> Iterator[tuple[st
             yield name, str(error)
 
 
-def _named_models(settings: Settings, references: bool) -> Iterator[tuple[str, str, str | None]]:
+def _named_models(settings: Settings, references: bool, tokens: bool) -> Iterator[tuple[str, str, str | None]]:
     """Setting, name and revision of each model that is to be loaded here."""
     generation, embedding, losses = settings.generations, settings.embeddings, settings.reference_losses
     backbone_embeds = embedding.embedder == "hidden_state" and embedding.model == "auto"
-    # A server's answers are scored with its tokenizer, which must be here.
-    backbone_scores = references and losses.model == "backbone"
-    if generation.engine != "endpoint" or backbone_embeds or backbone_scores:
+    # A server's answers are scored, and tokens counted, with its tokenizer, which must be here.
+    its_tokenizer = tokens or (references and losses.model == "backbone")
+    if generation.engine != "endpoint" or backbone_embeds or (its_tokenizer and generation.backbone_is_known):
         yield "generations.backbone", generation.backbone, generation.revision
     if references and losses.model != "backbone":
         yield "reference_losses.model", losses.model, losses.revision

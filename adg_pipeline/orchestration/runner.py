@@ -142,6 +142,8 @@ class Runner:
         Raises SettingsError. Where a file can't be read for other reasons, those are told first, by the stages.
         """
         config, origins = self.settings.selected_subset, self._asked.origins
+        if config.budget_tokens is not None:
+            return  # of a smaller pool such a budget takes all there is
         if not is_asked_for(config, explicit=origins.given("selected_subset.budget")):
             return
         states = self.states()

@@ -10,6 +10,7 @@ from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
 from adg_pipeline.lineage.trials import draw_of
 from adg_pipeline.resources.trainer.examples import subset_fingerprint
+from adg_pipeline.settings.budget import budget_of
 from adg_pipeline.settings.sections import Section
 from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import MANIFEST, read_training_manifest
@@ -41,7 +42,7 @@ def subset_row(store: Store, arm: str, in_force: InForce, inputs: SelectionInput
         "subset": stored.id,
         "state": "pinned" if pinned else "stale" if why else "current",
         "examples": stored.manifest["counts"]["selected"],
-        "budget": stored.manifest["config"]["budget"],
+        "budget": budget_of(stored.manifest["config"]),
         "made": stored.made_at,
         "kept": {key: one for key, one in in_force.kept.items() if key.startswith("selected_subset.")},
         "funnel": stored.manifest.get("funnel"),
@@ -67,11 +68,11 @@ def _why_stale(made: Mapping[str, Any], in_force: InForce, inputs: SelectionInpu
             "came": set(now) - set(shards),
             "went": set(shards) - set(now),
             "were scored anew": {s for s in now if s in shards and shards[s]["divergence_scores"] != now[s]},
-            "have other reference losses": {
-                s for s, loss in inputs.references.items() if s in shards and shards[s].get("reference_losses") != loss
-            },
-            "have other fingerprints": {
-                s for s, one in inputs.fingerprints.items() if s in shards and shards[s].get("fingerprints") != one
+            **{
+                f"have other {asset.replace('_', ' ')}": {
+                    s for s, one in contents.items() if s in shards and shards[s].get(asset) != one
+                }
+                for asset, contents in inputs.optional.items()
             },
             "were embedded anew": {
                 s for s in now if s in shards and shards[s]["instruction_embeddings"] != inputs.instructions[s]
@@ -96,7 +97,7 @@ def unknown_arm_row(store: Store, arm: str) -> dict[str, Any]:
         "subset": stored.id if stored else None,
         "state": "stale",
         "examples": stored.manifest["counts"]["selected"] if stored else None,
-        "budget": stored.manifest["config"]["budget"] if stored else None,
+        "budget": budget_of(stored.manifest["config"]) if stored else None,
         "made": stored.made_at if stored else None,
         "kept": {},
         "why": f"there is no arm {arm} any more",

@@ -7,6 +7,7 @@ from adg_pipeline.report.columns import (
     REFERENCE_COLUMNS,
     SCORE_COLUMNS,
     SUBSET_COLUMNS,
+    TOKEN_COLUMNS,
     VECTOR_COLUMNS,
 )
 from adg_pipeline.report.comparison.shown import comparison_shown
@@ -20,6 +21,7 @@ from adg_pipeline.report.describe import (
     references,
     scores,
     selection,
+    token_counts,
     vectors,
 )
 
@@ -30,6 +32,7 @@ __all__ = [
     "REFERENCE_COLUMNS",
     "SCORE_COLUMNS",
     "SUBSET_COLUMNS",
+    "TOKEN_COLUMNS",
     "VECTOR_COLUMNS",
     "benchmarks",
     "bins",
@@ -41,5 +44,6 @@ __all__ = [
     "references",
     "scores",
     "selection",
+    "token_counts",
     "vectors",
 ]

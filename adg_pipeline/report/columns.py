@@ -96,6 +96,11 @@ FINGERPRINT_COLUMNS = _columns(
     ngram=("string", "Words that both have"),
     items=("int32", "Items that are found in all"),
 )
+TOKEN_COLUMNS = _columns(
+    example_id=("string", "Example"),
+    prompt_tokens=("int32", "Tokens of the prompt as the template writes it; null where it can't"),
+    reference_tokens=("int32", "Tokens of the reference, with the one that ends it"),
+)
 SUBSET_COLUMNS = TableSchema(
     [
         TableColumn("rank", type="int64", description="Place in the subset, from 1: best first"),

@@ -67,6 +67,10 @@ def fingerprints(stored: Provenance) -> Metadata:
     return {**_rows(stored), **_numbers(stored.facts), **_origin(stored)}
 
 
+def token_counts(stored: Provenance) -> Metadata:
+    return {**_rows(stored), **_numbers(stored.facts), **_origin(stored)}
+
+
 def references(stored: Provenance) -> Metadata:
     return {**_rows(stored), **_numbers(stored.facts), **_origin(stored)}
 
@@ -110,7 +114,7 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
     sample = subset.select("rank", "instruction", "output", "score", "example_id")
     return {
         "dagster/row_count": subset.height,
-        "budget": manifest["config"]["budget"],
+        **_budget(manifest),
         "otherwise_than_configured": ", ".join(in_words(key, one) for key, one in manifest.get("kept", {}).items())
         or "no",
         "pool": counts["pool"],
@@ -129,6 +133,13 @@ def selection(manifest: Mapping[str, Any], ranking: pl.DataFrame, subset: pl.Dat
         **_counts("selected_by_source", counts["selected_by_source"]),
         "subset": content_id(manifest),
     }
+
+
+def _budget(manifest: Mapping[str, Any]) -> Metadata:
+    config = manifest["config"]
+    if config.get("budget_tokens") is not None:
+        return {"budget_tokens": config["budget_tokens"], "tokens": manifest["counts"]["tokens"]}
+    return {"budget": config["budget"]}
 
 
 def _funnel(steps: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:

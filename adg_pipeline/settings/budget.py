@@ -1,6 +1,7 @@
 """Whether a pool is large enough for the budget: one rule for the command line and for the selection."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from adg_pipeline.settings.sections import SelectionConfig
 
@@ -10,6 +11,12 @@ DEFAULT = SelectionConfig().budget
 def is_asked_for(config: SelectionConfig, *, explicit: bool = False) -> bool:
     """Whether somebody set the budget. The default is nobody's wish: of a smaller pool it takes all there is."""
     return explicit or config.budget != DEFAULT
+
+
+def budget_of(config: Mapping[str, Any]) -> int | str:
+    """The budget that a subset was made with: examples, or tokens in words."""
+    tokens = config.get("budget_tokens")
+    return int(config["budget"]) if tokens is None else f"{tokens:,} tokens"
 
 
 def budget_fault(budget: int, usable: int) -> str | None:

@@ -89,12 +89,9 @@ class Settings(BaseModel):
         return self
 
     def run_config(self, asset_names: Iterable[str]) -> dict[str, Any]:
-        """Run configuration that spells out these settings for the given assets."""
-        ops = {}
-        for name in asset_names:
-            section = getattr(self, ASSET_SECTIONS[name])
-            ops[name] = {"config": section.model_dump(mode="json")}
-        return {"ops": ops}
+        """Run configuration that spells out these settings for the given assets; some have none of their own."""
+        sections = {name: getattr(self, ASSET_SECTIONS[name]) for name in asset_names if name in ASSET_SECTIONS}
+        return {"ops": {name: {"config": section.model_dump(mode="json")} for name, section in sections.items()}}
 
 
 # Both embedding assets share one section: answers and instructions live in the same space.

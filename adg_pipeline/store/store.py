@@ -33,7 +33,7 @@ from adg_pipeline.store.versions import known_version
 
 DATA_DIR_VARIABLE = "ADG_DATA_DIR"
 DEFAULT_DATA_DIR = "data"
-SHARD_TABLES = ("raw_pool", "fingerprints", "generations", "reference_losses", "divergence_scores")
+SHARD_TABLES = ("raw_pool", "fingerprints", "token_counts", "generations", "reference_losses", "divergence_scores")
 
 
 def default_data_dir() -> str:

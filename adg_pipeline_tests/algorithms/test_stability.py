@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from adg_pipeline.algorithms.budgets import parts_of
 from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import lists
 from adg_pipeline.algorithms.stability import Stability, jackknife
@@ -16,7 +17,9 @@ from adg_pipeline_tests.algorithms.selectors.pools import candidates
 def stability(pool: Candidates, **settings: object) -> dict[str, object]:
     config = SelectionConfig.model_validate({"bins": "none", **settings})
     places = SELECTORS[config.selector].choose(pool, config)
-    return jackknife(pool, config, places, lambda rows: lists(pool.frame, "cosines")[rows]).summary
+    return jackknife(
+        pool, config, places, parts_of(pool, config), lambda rows: lists(pool.frame, "cosines")[rows]
+    ).summary
 
 
 def camps(*answers: list[int]) -> Candidates:
@@ -50,7 +53,7 @@ def test_of_a_larger_pool_a_draw_is_told_whatever_the_order_of_what_is_read() ->
 def test_it_tells_of_each_example_how_often_it_stays() -> None:
     pool, config = camps([0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 1]), SelectionConfig(budget=1, weight=0.0, bins="none")
     places = SELECTORS["adg"].choose(pool, config)
-    found = jackknife(pool, config, places, lambda rows: lists(pool.frame, "cosines")[rows])
+    found = jackknife(pool, config, places, parts_of(pool, config), lambda rows: lists(pool.frame, "cosines")[rows])
     assert found.kept is not None
     assert found.kept.tolist() == [3, 0, 1]  # one of the three is taken each of the four times
 
@@ -64,7 +67,11 @@ def test_scores_of_before_cosines_were_kept_have_none() -> None:
     pool = candidates(10)
     config = SelectionConfig(budget=3)
     places = SELECTORS["adg"].choose(pool, config)
-    assert jackknife(pool, config, places, lambda rows: np.full((len(rows), 1), np.nan)) == Stability()
     assert (
-        jackknife(replace(pool, frame=pool.frame[:0]), config, places[:0], lambda rows: np.zeros((0, 0))) == Stability()
+        jackknife(pool, config, places, parts_of(pool, config), lambda rows: np.full((len(rows), 1), np.nan))
+        == Stability()
+    )
+    assert (
+        jackknife(replace(pool, frame=pool.frame[:0]), config, places[:0], [], lambda rows: np.zeros((0, 0)))
+        == Stability()
     )

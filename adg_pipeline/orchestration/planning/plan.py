@@ -54,6 +54,7 @@ def work_to_do(
         max_new_tokens=settings.generations.max_new_tokens,
         shards={stage: len(shards) for stage, shards in behind.items()},
         budget=min(settings.selected_subset.budget, pool) if trainings else 0,
+        budget_tokens=settings.selected_subset.budget_tokens if trainings else None,
         epochs=training.epochs,
         trainings=max(1, trainings),
     )

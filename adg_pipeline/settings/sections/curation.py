@@ -12,6 +12,7 @@ class CurationConfig(Section):
 
     RECIPE_IF_SET: ClassVar[tuple[str, ...]] = (
         "near_duplicates", "semantic_duplicates", "decontaminate", "without", "must_keep",
+        "min_tokens", "max_tokens",
     )  # fmt: skip
 
     near_duplicates: float | None = Field(
@@ -35,6 +36,16 @@ class CurationConfig(Section):
         default=[],
         description="Leave out what is in these: files in any pool format, another arm's subset.parquet, or lists of ids, "
         "one a line (.txt). The same content is left out, and with `near_duplicates` what is as alike as that.",
+    )
+    min_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Shortest example, prompt and reference, in tokens of the backbone; none if not set.",
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Longest example, likewise, such as what a training's window holds; none if not set.",
     )
     must_keep: str | None = Field(
         default=None,

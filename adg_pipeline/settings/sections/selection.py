@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adg_pipeline.settings.sections.base import Section
 from adg_pipeline.settings.sections.curation import CurationConfig
@@ -17,12 +17,29 @@ class ChoiceConfig(Section):
     )  # fmt: skip
     RECIPE_IF_SET: ClassVar[tuple[str, ...]] = (
         "selector", "bins", "length_control", "reach", "first_answers", "queries", "given",
+        "budget_tokens", "source_quotas", "source_weights",
     )  # fmt: skip
 
     budget: int = Field(
         default=10_000,
         ge=1,
         description="Examples to select. One that is set may not exceed the pool; the default may.",
+    )
+    budget_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**12,
+        description="A budget in tokens of the backbone instead, prompts and references: as many examples as fit are "
+        "selected, whatever `budget` says.",
+    )
+    source_quotas: dict[str, int] = Field(
+        default={},
+        description="Examples of a source, exactly, such as {flan: 500}; 0 for none. The other sources share the rest.",
+    )
+    source_weights: dict[str, float] = Field(
+        default={},
+        description="The budget in proportion, such as {alpaca: 3, flan: 1}, after the quotas. Sources that have neither get "
+        "nothing; what one can't fill goes to the others.",
     )
     selector: str = Field(default="adg", description="How examples are chosen; `adg arms` names each arm's.")
     weight: float = Field(default=0.4, ge=0, le=1, description="λ: weight of anisotropy; dispersion has 1 - λ.")
@@ -82,6 +99,26 @@ class ChoiceConfig(Section):
 
 class SelectionConfig(CurationConfig, ChoiceConfig):
     """Which examples make the subset."""
+
+    @model_validator(mode="after")
+    def budgets_fit_together(self) -> "SelectionConfig":
+        quotas, weights = self.source_quotas, self.source_weights
+        if wrong := {name: value for name, value in quotas.items() if value < 0}:
+            raise ValueError(f"source_quotas: a quota is 0 or more: {wrong}")
+        if wrong_weights := {name: value for name, value in weights.items() if not 1e-6 <= value <= 1e6}:
+            raise ValueError(f"source_weights: a weight is 0.000001 to 1,000,000: {wrong_weights}")
+        if both := sorted(set(quotas) & set(weights)):
+            raise ValueError(f"{both[0]} has a quota and a weight: leave one out")
+        if quotas and self.budget_tokens is not None:
+            raise ValueError("source_quotas are examples and budget_tokens are tokens: use source_weights, or budget")
+        if (asked := sum(quotas.values())) > self.budget:
+            terms = " + ".join(f"{value:,}" for value in quotas.values())
+            raise ValueError(f"source_quotas ask for {terms} = {asked:,} examples, and budget is {self.budget:,}")
+        if self.min_tokens is not None and self.max_tokens is not None and self.min_tokens > self.max_tokens:
+            raise ValueError(
+                f"min_tokens is {self.min_tokens:,} and max_tokens {self.max_tokens:,}: nothing lies between"
+            )
+        return self
 
     # The fields of the last base come first, where keys are listed.
     RECIPE_IF_SET = (*ChoiceConfig.RECIPE_IF_SET, *CurationConfig.RECIPE_IF_SET)
