@@ -10,7 +10,7 @@ from adg_pipeline.formats.layout import Layout
 from adg_pipeline.formats.rows import Row, read_rows
 from adg_pipeline.formats.schema import Example, Rejection, canonical_content, content_hash
 from adg_pipeline.formats.shapes import SHAPES
-from adg_pipeline.formats.shapes.draft import Draft
+from adg_pipeline.formats.shapes.draft import Draft, asked_turns
 from adg_pipeline.formats.shapes.marks import refuse_marked
 from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import IdScope
@@ -45,13 +45,13 @@ def _examples(row: Row, layout: Layout, source: str, limit: int, notes: Notes) -
         refuse_marked(record)
         accepted = False
         for draft in SHAPES[layout.format].drafts(record):
-            result = (
-                draft
-                if isinstance(draft, Unusable)
-                else _checked(draft, row.number, identity, source, limit, layout.ids)
-            )
-            accepted = accepted or isinstance(result, Example)
-            yield result
+            if isinstance(draft, Unusable):
+                yield draft
+                continue
+            for asked in asked_turns(draft, layout.asked_turn):
+                result = _checked(asked, row.number, identity, source, limit, layout.ids)
+                accepted = accepted or isinstance(result, Example)
+                yield result
     except Unusable as fault:
         yield fault
         return

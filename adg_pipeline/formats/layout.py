@@ -14,7 +14,7 @@ from adg_pipeline.formats.rows import Container, header_of, is_header, read_rows
 from adg_pipeline.formats.shapes import expected_shapes, shape_of
 from adg_pipeline.formats.shards import split_name
 from adg_pipeline.formats.streams import Compression, StreamBroken, compression_of, first_bytes, read_chunks, read_head
-from adg_pipeline.settings.sections import IdScope, PoolFormat, RawPoolConfig
+from adg_pipeline.settings.sections import AskedTurn, IdScope, PoolFormat, RawPoolConfig
 
 # Records that vote on the shape, and the bytes of them that are read for it.
 PEEK_RECORDS = 100
@@ -36,6 +36,7 @@ class Layout:
     format: PoolFormat
     columns: Mapping[str, str] = field(default_factory=dict)
     ids: IdScope = "auto"
+    asked_turn: AskedTurn = "last"
 
 
 def max_record_bytes(config: RawPoolConfig) -> int:
@@ -61,7 +62,7 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
     votes = _vote(path, container, config)
     # Shards that `split` wrote are canonical whatever the files were that they came from.
     if votes.format == "canonical":
-        return Layout(container, compression, "canonical", ids=config.ids)
+        return Layout(container, compression, "canonical", ids=config.ids, asked_turn=config.asked_turn)
     absent = [f"{key} (for {name})" for name, key in config.columns.items() if key not in votes.keys]
     if absent:
         raise PoolFileError(
@@ -74,7 +75,7 @@ def detect_layout(path: Path, config: RawPoolConfig) -> Layout:
             f"{path}: read as {container}, no record has a known shape ({votes.met}). {_hint(votes.keys)}{EXPECTED}. Keys "
             "under other names can be mapped: raw_pool.columns"
         )
-    return Layout(container, compression, format, config.columns, config.ids)
+    return Layout(container, compression, format, config.columns, config.ids, config.asked_turn)
 
 
 def _hint(keys: Iterable[str]) -> str:

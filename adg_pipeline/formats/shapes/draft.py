@@ -1,6 +1,6 @@
 """What a shape makes of a record, and the rules that all shapes share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from adg_pipeline.formats.schema import Message
 from adg_pipeline.formats.shapes.templates import unwrapped, wears_marks
 from adg_pipeline.formats.shapes.tools import calls_json, calls_text, read_calls, read_tools
 from adg_pipeline.formats.shapes.turns import read_reasoning
+from adg_pipeline.settings.sections import AskedTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +76,40 @@ def _draft(record: Record, turns: list[Message], tools: str, input: str = "") ->
     if not learnable:
         raise Unusable("nothing to be learnt", "every turn of the assistant is marked as not to be learnt")
     turns = turns[: learnable[-1] + 1]
-    last, asked = turns[-1], [turn.content for turn in turns if turn.role == "user"]
-    if not asked:
+    if not any(turn.role == "user" for turn in turns):
         raise Unusable("no user turn", "none before the last turn that may be learnt")
+    return _of_turns(turns, tools, input)
+
+
+def _of_turns(turns: list[Message], tools: str, input: str = "") -> Draft:
+    """The draft of turns that end with the reference answer; input: of the last of the user's."""
+    last, place = turns[-1], max(place for place, turn in enumerate(turns) if turn.role == "user")
     output = "\n".join(part for part in (last.content, calls_text(last.tool_calls)) if part)
     plain = [turn.role for turn in turns] == ["user", "assistant"] and not (last.reasoning or last.tool_calls or tools)
     if plain:
-        return Draft(asked[-1], input, output)
+        return Draft(turns[place].content, input, output)
     if input.strip():
-        place = max(place for place, turn in enumerate(turns) if turn.role == "user")
         turns[place] = replace(turns[place], content=user_turn(turns[place].content, input))
-    asked = [turn.content for turn in turns if turn.role == "user"]
-    return Draft(asked[-1], "", output, tuple(turns), tools)
+    return Draft(turns[place].content, "", output, tuple(turns), tools)
+
+
+def asked_turns(draft: Draft, which: AskedTurn) -> Iterator[Draft]:
+    """The drafts that a conversation makes by the turn that is asked. Another draft is left as it is.
+
+    Of the first answer, the conversation up to there. Of every answer, a draft each: the conversation up to it, in which
+    answers before it aren't to be learnt, since they are drafts of their own. The last keeps the record's id, as it has
+    where the last alone is asked; the others have ``#1``, ``#2``, … by their answer's number.
+    """
+    if which == "last" or draft.messages is None:
+        yield draft
+        return
+    turns = draft.messages
+    first = next(place for place, turn in enumerate(turns) if turn.role == "user")
+    places = [place for place, turn in enumerate(turns) if place > first and turn.role == "assistant" and turn.learn]
+    for number, place in enumerate(places if which == "every" else places[:1], start=1):
+        before = [replace(turn, learn=turn.learn and turn.role != "assistant") for turn in turns[:place]]
+        suffix = f"{draft.id_suffix}#{number}" if which == "every" and place != places[-1] else draft.id_suffix
+        yield replace(_of_turns([*before, turns[place]], draft.tools), id_suffix=suffix)
 
 
 def _without_templates(record: Record, turns: list[Message]) -> list[Message]:

@@ -18,7 +18,7 @@ from adg_pipeline.settings.sections.engines import EndpointOptions, VllmOptions
 from adg_pipeline.settings.sections.evaluation import EvaluationConfig
 from adg_pipeline.settings.sections.fingerprints import FingerprintConfig
 from adg_pipeline.settings.sections.generations import Engine, GenerationConfig, Template
-from adg_pipeline.settings.sections.pool import MAPPABLE, IdScope, PoolFormat, RawPoolConfig
+from adg_pipeline.settings.sections.pool import MAPPABLE, AskedTurn, IdScope, PoolFormat, RawPoolConfig
 from adg_pipeline.settings.sections.references import ReferenceLossConfig
 from adg_pipeline.settings.sections.scores import ScoreConfig
 from adg_pipeline.settings.sections.selection import SelectionConfig
@@ -28,6 +28,7 @@ from adg_pipeline.settings.sections.training import TrainingConfig
 
 __all__ = [
     "MAPPABLE",
+    "AskedTurn",
     "BinConfig",
     "ComparisonConfig",
     "CurationConfig",

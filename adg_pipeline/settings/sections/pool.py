@@ -11,6 +11,7 @@ PoolFormat = Literal[
     "canonical",
 ]  # fmt: skip
 IdScope = Literal["auto", "global", "local"]
+AskedTurn = Literal["last", "first", "every"]
 
 # What `raw_pool.columns` may give a key's meaning: the names that the shapes know these fields by.
 MAPPABLE = (
@@ -23,7 +24,7 @@ class RawPoolConfig(Section):
     """How a pool file is read into the canonical schema."""
 
     RECIPE = ("format", "max_record_mib")
-    RECIPE_IF_SET = ("columns", "ids")
+    RECIPE_IF_SET = ("columns", "ids", "asked_turn")
 
     format: PoolFormat = Field(
         default="auto", description="Format of the pool files; auto detects it from their content."
@@ -32,6 +33,11 @@ class RawPoolConfig(Section):
         default="auto",
         description="Whether the files' own ids are unique beyond their file. Those that aren't (local) are told apart by "
         "content; auto takes numbers for local and all others for global.",
+    )
+    asked_turn: AskedTurn = Field(
+        default="last",
+        description="Which answer of a conversation is the reference: the last; the first, what comes after it being left "
+        "off; or every one, each an example of its own with what led to it.",
     )
     max_record_mib: float = Field(
         default=16.0, gt=0, le=1024, description="A record larger than this (MiB of text) is rejected with its place."
