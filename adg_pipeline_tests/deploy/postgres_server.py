@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-DEPLOYED = Path(__file__).resolve().parents[1] / "deploy" / "postgres" / "dagster.yaml"
+DEPLOYED = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "dagster.yaml"
 HOST, USER, PASSWORD = "127.0.0.1", "adg", "a/b@c"
 
 
