@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import local
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from adg_pipeline.algorithms.draws import uniform_draws
@@ -23,11 +24,43 @@ def bin_count(examples: int, bins: int, examples_per_bin: int) -> int:
     return max(1, min(bins, examples // examples_per_bin))
 
 
-def fit_sample(ids: Sequence[str], size: int, seed: int) -> NDArray[np.int64]:
-    """Rows that centroids are fitted on: ``size`` of them at random by a hash of the id, all if there are fewer."""
-    if len(ids) <= size:
-        return np.arange(len(ids))
-    return np.sort(np.argpartition(uniform_draws(ids, seed), size)[:size])
+class FitSample:
+    """Examples that centroids are fitted on: ``size`` of them at random by a hash of the id, all if there are fewer.
+
+    Ids are added a batch at a time, in any order; one that comes again counts once. Of each that was seen 8 bytes are held.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size, self._seed = size, seed
+        self._drawn: list[pl.DataFrame] = []
+        self._least = 1.0  # of draws that can't be among the first any more
+        self._hashes: list[pl.Series] = []
+
+    def add(self, ids: pl.Series) -> None:
+        """Look at a batch of ids."""
+        new = ids.unique()
+        self._hashes.append(new.hash())
+        drawn = pl.DataFrame({"example_id": new, "draw": uniform_draws(new, self._seed)})
+        self._drawn.append(drawn.filter(pl.col("draw") < self._least))
+        if sum(part.height for part in self._drawn) > 2 * self._size:
+            self._keep_first()
+
+    def _keep_first(self) -> None:
+        first = pl.concat(self._drawn).unique().sort("draw", "example_id").head(self._size)
+        self._drawn = [first]
+        if first.height == self._size:
+            self._least = float(first["draw"][-1])
+
+    @property
+    def ids(self) -> pl.Series:
+        """The sample."""
+        self._keep_first()
+        return self._drawn[0]["example_id"]
+
+    @property
+    def examples(self) -> int:
+        """Different ids in all."""
+        return pl.concat(self._hashes).n_unique()
 
 
 def fit_centroids(

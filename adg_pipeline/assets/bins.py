@@ -10,10 +10,10 @@ import polars as pl
 
 from adg_pipeline import report
 from adg_pipeline.algorithms.bins import (
+    FitSample,
     assign,
     bin_count,
     fit_centroids,
-    fit_sample,
     mean_squared_distance,
     refit_reason,
 )
@@ -128,14 +128,15 @@ def _bin(
 
 def _fit(store: Store, config: BinConfig, inputs: SelectionInputs) -> np.ndarray:
     """Centroids over a sample of examples chosen by id, so that neither order nor sharding matters."""
-    ids = np.concatenate([examples for _, examples, _ in _rows(store, inputs, vectors=False)])
-    unique = np.unique(ids.astype(str))  # an example that stands in two shards counts once
-    sample = unique[fit_sample(unique.tolist(), config.fit_sample, config.seed)]
+    sample = FitSample(config.fit_sample, config.seed)
+    for keys, _ in _rows(store, inputs, vectors=False):
+        sample.add(keys["example_id"])
     chosen: dict[str, np.ndarray] = {}
-    for _, examples, batch in _rows(store, inputs):
-        for row in np.flatnonzero(np.isin(examples.astype(str), sample)):
-            chosen.setdefault(examples[row], batch[row])
-    count = bin_count(len(unique), config.bins, config.examples_per_bin)
+    for keys, batch in _rows(store, inputs):
+        rows = keys.with_row_index("row").join(sample.ids.to_frame(), on="example_id", how="semi")
+        for row, example in rows.select("row", "example_id").iter_rows():
+            chosen.setdefault(example, batch[row])
+    count = bin_count(sample.examples, config.bins, config.examples_per_bin)
     vectors = np.stack(list(chosen.values()))
     return fit_centroids(vectors, list(chosen), count, seed=config.seed, n_init=config.n_init, max_iter=config.max_iter)
 
@@ -143,23 +144,23 @@ def _fit(store: Store, config: BinConfig, inputs: SelectionInputs) -> np.ndarray
 def _assign(store: Store, inputs: SelectionInputs, centroids: np.ndarray) -> tuple[pl.DataFrame, float]:
     """The bin of every example, streamed, and the mean squared distance to the centroids."""
     parts, total, rows = [], 0.0, 0
-    for of_shard, examples, batch in _rows(store, inputs):
+    for keys, batch in _rows(store, inputs):
         bins = assign(batch, centroids)
         total += mean_squared_distance(batch, centroids, bins) * len(batch)
         rows += len(batch)
-        parts.append(pl.DataFrame({"shard": of_shard.astype(str), "example_id": examples.astype(str), "bin": bins}))
+        parts.append(keys.with_columns(bin=bins))
     return pl.concat(parts), total / rows
 
 
-def _rows(store: Store, inputs: SelectionInputs, *, vectors: bool = True) -> Iterator[tuple[np.ndarray, ...]]:
-    """Batches of (shards, example ids, vectors) of the shards that take part."""
-    wanted = np.array(inputs.shards)
+def _rows(store: Store, inputs: SelectionInputs, *, vectors: bool = True) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+    """Batches of (shard and example_id, vectors) of the shards that take part."""
+    wanted = pl.Series(inputs.shards)
     found = False
-    for batch in store.vectors.read_all(TABLE, vectors=vectors):
-        chosen = np.isin(batch[0].astype(str), wanted)
+    for keys, batch in store.vectors.read_all(TABLE, vectors=vectors):
+        chosen = keys["shard"].is_in(wanted.implode())
         if chosen.any():
             found = True
-            yield tuple(array[chosen] for array in batch)
+            yield keys.filter(chosen), batch if chosen.all() else batch[chosen.to_numpy()]
     if not found:
         raise StaleInputError(
             "lancedb/instruction_embeddings holds no vectors: materialise instruction_embeddings again"

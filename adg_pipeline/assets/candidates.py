@@ -122,11 +122,10 @@ def instruction_vectors(store: Store, eligible: pl.DataFrame) -> np.ndarray:
     """(N, d) vectors of the eligible examples' instructions, in their order."""
     wanted = eligible.select("shard", "example_id").with_row_index("row")
     found: np.ndarray | None = None
-    for shards, ids, vectors in store.vectors.read_all(TABLE):
+    for keys, vectors in store.vectors.read_all(TABLE):
         if found is None:
             found = np.zeros((eligible.height, vectors.shape[1]), dtype=np.float32)
-        read = pl.DataFrame({"shard": shards.astype(str), "example_id": ids.astype(str)}).with_row_index("vector")
-        both = read.join(wanted, on=["shard", "example_id"])
+        both = keys.with_row_index("vector").join(wanted, on=["shard", "example_id"])
         found[both["row"].to_numpy()] = vectors[both["vector"].to_numpy()]
     assert found is not None
     return found

@@ -65,14 +65,12 @@ def _answer_tokens(store: Store, row: Mapping[str, Any]) -> float | None:
 def _typical(store: Store, number: int) -> list[str]:
     """Instructions nearest to the centre of a bin."""
     members = store.bins.assignments().filter(pl.col("bin") == number)
-    of_bin = set(members.select("shard", "example_id").iter_rows())
     centre = store.bins.centroids()[number]
     nearest: list[tuple[float, str, str]] = []
-    for shards, ids, vectors in store.vectors.read_all(VECTORS):
-        keys = list(zip(shards.tolist(), ids.tolist(), strict=True))
-        rows = [place for place, key in enumerate(keys) if key in of_bin]
-        distances = ((vectors[rows] - centre) ** 2).sum(axis=1)
-        found = [(float(far), keys[place][1], keys[place][0]) for far, place in zip(distances, rows, strict=True)]
+    for keys, vectors in store.vectors.read_all(VECTORS):
+        of_bin = keys.with_row_index("row").join(members, on=["shard", "example_id"], how="semi")
+        distances = ((vectors[of_bin["row"].to_numpy()] - centre) ** 2).sum(axis=1)
+        found = zip(distances.tolist(), of_bin["example_id"], of_bin["shard"], strict=True)
         nearest = sorted([*nearest, *found])[:TYPICAL]
     typical: list[str] = []
     for _, example, shard in nearest:

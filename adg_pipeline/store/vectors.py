@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from adg_pipeline.errors import StoreError
@@ -131,15 +132,19 @@ class VectorTables:
         """
         columns = ["example_id", "sample_index", *(["vector"] if vectors else [])]
         lance = self._open(table)
-        yield from self._arrays(
-            table, lance.search().where(_shard_is(shard)).select(columns), _batch_rows(lance, vectors)
-        )
+        query = lance.search().where(_shard_is(shard)).select(columns)
+        for batch, found in self._batches(table, query, _batch_rows(lance, vectors)):
+            ids, indices = (batch.column(name).to_numpy(zero_copy_only=False) for name in columns[:2])
+            yield ids, indices, found
 
-    def read_all(self, table: str, *, vectors: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Batches of (shards (n,), example ids (n,), vectors (n, d) float32, or (n, 0)) of the whole table."""
+    def read_all(self, table: str, *, vectors: bool = True) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+        """Batches of (shard and example_id of n rows, vectors (n, d) float32, or (n, 0)) of the whole table."""
         columns = ["shard", "example_id", *(["vector"] if vectors else [])]
         lance = self._open(table)
-        yield from self._arrays(table, lance.search().select(columns), _batch_rows(lance, vectors))
+        for batch, found in self._batches(table, lance.search().select(columns), _batch_rows(lance, vectors)):
+            keys = pl.from_arrow(batch.select(columns[:2]))
+            assert isinstance(keys, pl.DataFrame)
+            yield keys, found
 
     def count(self, table: str, shard: str) -> int:
         with self._faults(table):
@@ -177,7 +182,7 @@ class VectorTables:
                         raise
                 _index(lance)
 
-    def _arrays(self, table: str, query: Any, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _batches(self, table: str, query: Any, rows: int) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
         with self._faults(table):
             for batch in query.to_batches(rows):
                 if batch.num_rows == 0:
@@ -186,8 +191,7 @@ class VectorTables:
                     vectors = batch["vector"].flatten().to_numpy(zero_copy_only=True).reshape(batch.num_rows, -1)
                 else:
                     vectors = np.empty((batch.num_rows, 0), np.float32)
-                first, second = (batch.column(name) for name in batch.schema.names[:2])
-                yield first.to_numpy(zero_copy_only=False), second.to_numpy(zero_copy_only=False), vectors
+                yield batch, vectors
 
     def _for_writing(self, table: str, dimension: int) -> "lancedb.table.Table":
         # Two processes that create a table at the same time would fail one of them.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 
 from adg_pipeline.algorithms import bins as bins_module
 from adg_pipeline.algorithms.bins import (
+    FitSample,
     assign,
     bin_count,
     fit_centroids,
-    fit_sample,
     mean_squared_distance,
     refit_reason,
 )
@@ -124,11 +125,20 @@ def test_equally_near_centroids_give_the_lowest_bin() -> None:
 
 def test_sample_for_the_fit_is_chosen_by_id_not_by_position() -> None:
     ids = [f"ex-{row}" for row in range(500)]
-    chosen = {ids[row] for row in fit_sample(ids, 100, seed=1)}
-    backwards = ids[::-1]
-    assert chosen == {backwards[row] for row in fit_sample(backwards, 100, seed=1)}
-    assert len(chosen) == 100
-    assert fit_sample(ids, 500, seed=1).tolist() == list(range(500))
+    draws = uniform_draws(ids, 1)
+    first = {ids[row] for row in np.argsort(draws)[:100]}
+    for order in (ids, ids[::-1]):
+        for batch in (1, 7, 130, 500):
+            sample = FitSample(100, seed=1)
+            for start in range(0, 500, batch):
+                sample.add(pl.Series(order[start : start + batch]))
+                sample.add(pl.Series(order[start : start + 3]))  # an example that stands in two shards counts once
+            assert set(sample.ids) == first
+            assert len(sample.ids) == 100
+            assert sample.examples == 500
+    small = FitSample(500, seed=1)
+    small.add(pl.Series(ids))
+    assert set(small.ids) == set(ids)
 
 
 def test_draws_are_uniform_and_change_with_the_seed() -> None:
