@@ -18,6 +18,8 @@ from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 
 TABLE = "instruction_embeddings"
+AT_A_TIME = 50  # shards whose lists or texts are held at a time
+JOINED = 1000  # shards whose scores are joined with their bins at a time
 # Columns of the scores that every selection reads: to filter by, and to tell of.
 OF_ALL = (
     "content_hash", "source", "dispersion", "anisotropy", "modes", "distinct_answers", "empty_answers", "output_chars",
@@ -26,28 +28,44 @@ OF_ALL = (
 
 def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConfig) -> pl.DataFrame:
     """Every row of the shards' scores with its bin and the columns that the arm reads, sorted by example id."""
-    signals = SELECTORS[config.selector].reads(config)
-    frame = _of(
-        store, "divergence_scores", inputs.shards, [*OF_ALL, *(set(signals) & set(SCORE_SIGNALS) - set(OF_ALL))]
-    )
-    if reads_tokens(config):
-        counted = _of(store, "token_counts", inputs.shards, ["prompt_tokens", "reference_tokens"])
-        tokens = pl.col("prompt_tokens") + pl.col("reference_tokens")
-        frame = frame.join(counted.select("shard", "example_id", tokens=tokens), on=["shard", "example_id"], how="left")
-    for table, names in (("reference_losses", REFERENCE_SIGNALS), ("raw_pool", TEXTS)):
-        if wanted := [name for name in signals if name in names]:
-            frame = frame.join(_of(store, table, inputs.shards, wanted), on=["shard", "example_id"], how="left")
-    binned = frame.join(store.bins.assignments().lazy(), on=["shard", "example_id"], how="left").collect()
+    assignments = store.bins.assignments()
+    # Some shards at a time: a join of all of them at once holds several times what comes out of it.
+    some = [inputs.shards[start : start + JOINED] for start in range(0, len(inputs.shards), JOINED)]
+    parts = [_scored(store, assignments, shards, config) for shards in some]
+    del assignments
+    binned = pl.concat(parts, how="vertical_relaxed")  # of tables of before, a column may be null in some shards
+    parts.clear()
     _require_bins(store, binned)
     return binned.sort("example_id", "content_hash", "shard")
 
 
+def _scored(store: Store, assignments: pl.DataFrame, shards: Sequence[str], config: SelectionConfig) -> pl.DataFrame:
+    signals = SELECTORS[config.selector].reads(config)
+    keys = ["shard", "example_id"]
+    frame = columns_of(
+        store, "divergence_scores", shards, [*OF_ALL, *(set(signals) & set(SCORE_SIGNALS) - set(OF_ALL))]
+    )
+    if reads_tokens(config):
+        counted = columns_of(store, "token_counts", shards, ["prompt_tokens", "reference_tokens"])
+        tokens = pl.col("prompt_tokens") + pl.col("reference_tokens")
+        frame = frame.join(counted.select(*keys, tokens=tokens), on=keys, how="left")
+    for table, names in (("reference_losses", REFERENCE_SIGNALS), ("raw_pool", TEXTS)):
+        if wanted := [name for name in signals if name in names]:
+            frame = frame.join(columns_of(store, table, shards, wanted), on=keys, how="left")
+    of_shards = assignments.lazy().filter(pl.col("shard").is_in(shards))
+    return frame.join(of_shards, on=keys, how="left").collect()
+
+
 def cosines(store: Store, examples: pl.DataFrame) -> np.ndarray:
-    """(N, K·K) cosines between the answers of each example; NaN where they aren't kept. Read shard by shard."""
+    """(N, K·K) cosines between the answers of each example; NaN where they aren't kept. Read some shards at a time."""
     found: np.ndarray | None = None
-    for (shard,), rows in examples.select("shard", "example_id").with_row_index("row").group_by("shard"):
-        table = _of(store, "divergence_scores", [str(shard)], ["cosines"]).collect()
-        values = lists(rows.join(table, on="example_id", how="left", maintain_order="left"), "cosines")
+    keys = examples.select("shard", "example_id").with_row_index("row")
+    shards = keys["shard"].unique().sort().to_list()
+    for start in range(0, len(shards), AT_A_TIME):
+        table = columns_of(store, "divergence_scores", shards[start : start + AT_A_TIME], ["cosines"]).collect()
+        rows = keys.filter(pl.col("shard").is_in(shards[start : start + AT_A_TIME]))
+        rows = rows.join(table, on=["shard", "example_id"], how="left", maintain_order="left")
+        values = lists(rows, "cosines")
         if found is None:
             found = np.full((examples.height, values.shape[1]), np.nan)
         if values.shape[1] != found.shape[1]:
@@ -89,7 +107,7 @@ def _require_signals(frame: pl.DataFrame, signals: Sequence[str], config: Select
             raise SettingsError(f"{config.selector} reads {name}, which is known of no example: {mend}")
 
 
-def _of(store: Store, asset: str, shards: Sequence[str], names: Sequence[str]) -> pl.LazyFrame:
+def columns_of(store: Store, asset: str, shards: Sequence[str], names: Sequence[str]) -> pl.LazyFrame:
     """Columns of shards' tables, beside shard and example_id; null where a table of before them holds none."""
     paths = [str(store.table_path(asset, shard)) for shard in shards]
     of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
@@ -144,7 +162,7 @@ def _likeness(store: Store, eligible: pl.DataFrame, queries: np.ndarray) -> np.n
     """(N, Q) cosines of the eligible examples' states to the queries'; NaN where an example has none."""
     found = np.full((eligible.height, len(queries)), np.nan, dtype=np.float32)
     for (shard,), rows in eligible.with_row_index("row").group_by("shard"):
-        states = _of(store, "reference_losses", [str(shard)], ["state"]).drop_nulls("state").collect()
+        states = columns_of(store, "reference_losses", [str(shard)], ["state"]).drop_nulls("state").collect()
         known = rows.select("row", "example_id").join(states, on="example_id")
         if known.height:
             vectors = known["state"].explode().to_numpy().reshape(known.height, -1)

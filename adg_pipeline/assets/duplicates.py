@@ -31,6 +31,9 @@ def stands_for(
 
     shards: all that the selection is over, whether any of their examples is eligible or not.
     """
+    likened = config.near_duplicates is not None or config.semantic_duplicates is not None
+    if not likened and eligible["content_hash"].n_unique() == eligible.height:
+        return np.arange(eligible.height)  # as most pools are
     labelings = [eligible["content_hash"].rank("dense").cast(pl.Int64).to_numpy()]
     if config.near_duplicates is not None:
         labelings.append(_near(store, shards, eligible, config.near_duplicates))
@@ -75,7 +78,7 @@ def _near(store: Store, shards: Sequence[str], eligible: pl.DataFrame, likeness:
     parts = [
         pl.DataFrame(
             {
-                "shard": [shard] * len(component),
+                "shard": pl.repeat(shard, len(component), dtype=pl.String, eager=True),
                 "example_id": pl.from_arrow(store.read_table("fingerprints", shard, ["example_id"])["example_id"]),
                 "component": component,
             }

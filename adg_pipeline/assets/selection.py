@@ -85,9 +85,11 @@ def build(defaults: SelectionConfig) -> dg.AssetsDefinition:
         with store.damage_named(read, inputs.shards):
             try:
                 given = find_given(store, inputs.shards, config) if SELECTORS[config.selector].given else None
-                examples, listed = scored_examples(store, inputs, config), () if given is None else given.ids
-                must_keep = find_must_keep(store, inputs.shards, config)
-                ranking, stability = rank(store, arm, examples, config, states, listed, must_keep.ids)
+                listed, must_keep = () if given is None else given.ids, find_must_keep(store, inputs.shards, config)
+                # Not by a name: what is ranked is the largest thing that is held, and isn't needed in full for long.
+                ranking, stability = rank(
+                    store, arm, scored_examples(store, inputs, config), config, states, listed, must_keep.ids
+                )
             except (SettingsError, PoolFileError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             require_subset(ranking, config)

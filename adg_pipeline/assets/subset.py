@@ -17,10 +17,11 @@ from adg_pipeline.algorithms.budgets import choose, keep_listed, parts_of
 from adg_pipeline.algorithms.filters import REASONS, filter_reasons
 from adg_pipeline.algorithms.funnel import Step, funnel
 from adg_pipeline.algorithms.stability import jackknife
-from adg_pipeline.assets.candidates import candidates, cosines
+from adg_pipeline.assets.candidates import AT_A_TIME, candidates, columns_of, cosines
 from adg_pipeline.assets.duplicates import EXACT, reasons, stands_for
 from adg_pipeline.assets.exclusions import excluded
 from adg_pipeline.errors import StaleInputError
+from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.in_force import reads_tokens
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
@@ -69,13 +70,15 @@ def rank(
     shards = sorted(examples["shard"].unique())
     table = excluded(store, arm, shards, examples, config)
     table = table.with_columns(left_out=pl.coalesce(repeat, filtered, unbinned, "excluded")).drop("excluded")
+    del examples
     eligible = table.filter(pl.col("left_out").is_null()).drop("left_out")
+    table = table.filter(pl.col("left_out").is_not_null())
     chosen_from = candidates(store, eligible, config, states, given)
     stands = stands_for(store, shards, eligible, chosen_from, config, must_keep)
     if (replaced := stands != np.arange(len(stands))).any():
         repeats = pl.concat([eligible, reasons(eligible, stands)], how="horizontal").filter(replaced)
         chosen_from, eligible = chosen_from.take(np.flatnonzero(~replaced)), eligible.filter(~replaced)
-        table = pl.concat([table.filter(pl.col("left_out").is_not_null()), repeats], how="diagonal")
+        table = pl.concat([table, repeats], how="diagonal")
     parts = parts_of(chosen_from, config, must_keep)
     places = choose(chosen_from, config, parts)
     stability = jackknife(chosen_from, config, places, parts, lambda rows: cosines(store, eligible[rows]))
@@ -87,8 +90,7 @@ def rank(
     if stability.kept is None:
         kept = pl.Series("jackknife", [None] * eligible.height, dtype=pl.Int64)
     ranked = pl.concat([eligible.with_columns(bins.alias("bin"), kept), placed], how="horizontal")
-    others = table.filter(pl.col("left_out").is_not_null())
-    whole = pl.concat([ranked, others], how="diagonal").with_columns(pl.col("selected", "must_keep").fill_null(False))
+    whole = pl.concat([ranked, table], how="diagonal").with_columns(pl.col("selected", "must_keep").fill_null(False))
     for name, kind in (("duplicate_of", pl.String), ("tokens", pl.Int32)):
         if name not in whole.columns:
             whole = whole.with_columns(pl.lit(None, dtype=kind).alias(name))
@@ -113,13 +115,19 @@ def subset_rows(store: Store, ranking: pl.DataFrame) -> pl.DataFrame:
         "rank", "example_id", "shard", "score", "dispersion", "anisotropy", "bin"
     )
     parts = []
-    for (shard,), rows in chosen.group_by("shard"):
-        raw = store.scan("raw_pool", [str(shard)])
-        if "tools" not in raw.collect_schema():
+    shards = chosen["shard"].unique().sort().to_list()
+    for start in range(0, len(shards), AT_A_TIME):
+        some = shards[start : start + AT_A_TIME]
+        rows = chosen.filter(pl.col("shard").is_in(some))
+        # A filter and not a join alone: texts of what isn't selected aren't decoded.
+        of_ids = pl.col("example_id").is_in(rows["example_id"].implode())
+        raw = columns_of(store, "raw_pool", some, RAW_POOL_SCHEMA.names[1:]).filter(of_ids).collect()
+        if raw["tools"].null_count():
+            shard = raw.filter(pl.col("tools").is_null())["shard"][0]
             raise StaleInputError(
                 f"raw_pool of {shard} was made by an earlier version: materialise it again, then select"
             )
-        parts.append(raw.join(rows.lazy(), on="example_id").with_columns("shard").collect())
+        parts.append(raw.join(rows, on=["shard", "example_id"]))
     subset = pl.concat(parts).sort("rank") if parts else chosen
     if subset.height != chosen.height:
         raise StaleInputError(

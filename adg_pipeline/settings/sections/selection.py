@@ -89,7 +89,7 @@ class ChoiceConfig(Section):
     stability_examples: int = Field(
         default=100_000,
         ge=0,
-        description="Examples of which a manifest's `stability` is worked out: of a larger pool so many are drawn. 0 leaves "
+        description="Examples of which a manifest's `stability` is worked out: of a larger pool so many are taken. 0 leaves "
         "it out, and with it the reading of all answers' cosines.",
     )
     history: int = Field(
