@@ -62,7 +62,7 @@ class PostgresServer:
     def _query(self, database: str, statement: str) -> str | None:
         """What it answers, None where it doesn't."""
         done = subprocess.run(
-            ["psql", "-h", HOST, "-p", str(self.port), "-U", USER, "-At", "-c", statement, database],
+            [self.programs / "psql", "-h", HOST, "-p", str(self.port), "-U", USER, "-At", "-c", statement, database],
             env={**os.environ, "PGPASSWORD": PASSWORD}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         return done.stdout.strip() if done.returncode == 0 else None
