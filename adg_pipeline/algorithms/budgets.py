@@ -114,6 +114,8 @@ def keep_listed(
 
     Raises SettingsError where those of a part are more than its budget.
     """
+    if not ids:
+        return places.with_columns(must_keep=pl.lit(False))
     costs = _costs(candidates, config)
     unit = "examples" if config.budget_tokens is None else "tokens"
 

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from adg_pipeline.algorithms.quotas import largest_remainder, released
@@ -39,11 +38,9 @@ def select(
     Raises:
         ValueError: lengths differ, a score is NaN, or the budget is negative.
     """
-    column = _arrow(ids)
+    column = _series(ids)
     picked = _pick(column, scores, bins, budget, quota, rank).picked
-    if isinstance(ids, np.ndarray):
-        return ids[picked]
-    return column.take(pa.array(picked)).to_numpy(zero_copy_only=False)
+    return ids[picked] if isinstance(ids, np.ndarray) else column.gather(picked).to_numpy()
 
 
 def rank_table(
@@ -54,13 +51,13 @@ def rank_table(
     Columns: example_id, score, bin, bin_rank (1 is the best of its bin), bin_size, bin_quota (for "released", before
     the cut to the budget), selected, position (place in the subset from 1, in the order of `select`, or null).
     """
-    column = _arrow(ids)
+    column = _series(ids)
     ranking = _pick(column, scores, bins, budget, quota, rank)
     position = np.zeros(len(column), dtype=np.int32)
     position[ranking.picked] = np.arange(1, len(ranking.picked) + 1)
     return pl.DataFrame(
         {
-            "example_id": pl.Series(values=column),
+            "example_id": column,
             "score": np.asarray(scores, dtype=np.float64),
             "bin": np.asarray(bins),
             "bin_rank": ranking.bin_rank,
@@ -79,7 +76,7 @@ class _Ranking(NamedTuple):
     bin_quota: NDArray[np.int32]
 
 
-def _pick(ids: pa.Array, scores: ArrayLike, bins: ArrayLike, budget: int, quota: Quota, rank: Rank) -> _Ranking:
+def _pick(ids: pl.Series, scores: ArrayLike, bins: ArrayLike, budget: int, quota: Quota, rank: Rank) -> _Ranking:
     score = np.asarray(scores, dtype=np.float64)
     labels = np.asarray(bins) if len(score) else np.zeros(0, dtype=np.int64)
     if not len(ids) == len(score) == len(labels):
@@ -150,7 +147,7 @@ def _by_bin_and_score(code: Rows, score: NDArray[np.float64]) -> Rows:
     return order[np.argsort(narrow[order], kind="stable")]
 
 
-def _break_ties(order: Rows, code: Rows, score: NDArray[np.float64], ids: pa.Array) -> None:
+def _break_ties(order: Rows, code: Rows, score: NDArray[np.float64], ids: pl.Series) -> None:
     """Put the rows of each run of equal bin and score in the order of their ids, in place."""
     follows = np.zeros(len(order) + 1, dtype=np.bool_)
     follows[1:-1] = (score[order[1:]] == score[order[:-1]]) & (code[order[1:]] == code[order[:-1]])
@@ -158,13 +155,9 @@ def _break_ties(order: Rows, code: Rows, score: NDArray[np.float64], ids: pa.Arr
     if not len(tied):
         return
     run = np.cumsum(~follows[tied])
-    by_id = pc.sort_indices(ids.take(pa.array(order[tied]))).to_numpy()
+    by_id = ids.gather(order[tied]).arg_sort().to_numpy()
     order[tied] = order[tied[by_id[np.argsort(run[by_id], kind="stable")]]]
 
 
-def _arrow(ids: Ids) -> pa.Array:
-    if isinstance(ids, pl.Series):
-        ids = ids.to_arrow()
-    if isinstance(ids, pa.ChunkedArray):
-        return ids.combine_chunks()
-    return ids if isinstance(ids, pa.Array) else pa.array(np.asarray(ids))
+def _series(ids: Ids) -> pl.Series:
+    return pl.Series("example_id", ids if isinstance(ids, pl.Series | pa.Array | pa.ChunkedArray) else np.asarray(ids))

@@ -28,18 +28,35 @@ OF_ALL = (
 
 def scored_examples(store: Store, inputs: SelectionInputs, config: SelectionConfig) -> pl.DataFrame:
     """Every row of the shards' scores with its bin and the columns that the arm reads, sorted by example id."""
-    assignments = store.bins.assignments()
     # Some shards at a time: a join of all of them at once holds several times what comes out of it.
     some = [inputs.shards[start : start + JOINED] for start in range(0, len(inputs.shards), JOINED)]
-    parts = [_scored(store, assignments, shards, config) for shards in some]
-    del assignments
+    parts = [_scored(store, shards, config) for shards in some]
     binned = pl.concat(parts, how="vertical_relaxed")  # of tables of before, a column may be null in some shards
     parts.clear()
     _require_bins(store, binned)
-    return binned.sort("example_id", "content_hash", "shard")
+    order = id_order(binned)
+    columns = binned.get_columns()
+    del binned
+    # A column at a time: two whole frames would be the most that a selection holds.
+    return pl.DataFrame([columns.pop(0).gather(order) for _ in range(len(columns))])
 
 
-def _scored(store: Store, assignments: pl.DataFrame, shards: Sequence[str], config: SelectionConfig) -> pl.DataFrame:
+def id_order(frame: pl.DataFrame) -> np.ndarray:
+    """Rows by example_id, content_hash and shard. By the first alone but for equal ids, since a sort by three texts makes a
+    key of all of them."""
+    order = frame["example_id"].arg_sort().to_numpy().astype(np.int64)
+    same = frame["example_id"].gather(order)
+    follows = (same == same.shift()).fill_null(False).to_numpy()
+    if follows.any():
+        tied = np.flatnonzero(follows | np.append(follows[1:], False))
+        keys = frame.select("example_id", "content_hash", "shard")[order[tied]]
+        order[tied] = order[tied][
+            keys.select(pl.arg_sort_by("example_id", "content_hash", "shard")).to_series().to_numpy()
+        ]
+    return order
+
+
+def _scored(store: Store, shards: Sequence[str], config: SelectionConfig) -> pl.DataFrame:
     signals = SELECTORS[config.selector].reads(config)
     keys = ["shard", "example_id"]
     frame = columns_of(
@@ -52,8 +69,7 @@ def _scored(store: Store, assignments: pl.DataFrame, shards: Sequence[str], conf
     for table, names in (("reference_losses", REFERENCE_SIGNALS), ("raw_pool", TEXTS)):
         if wanted := [name for name in signals if name in names]:
             frame = frame.join(columns_of(store, table, shards, wanted), on=keys, how="left")
-    of_shards = assignments.lazy().filter(pl.col("shard").is_in(shards))
-    return frame.join(of_shards, on=keys, how="left").collect()
+    return frame.join(store.bins.assigned(shards).lazy(), on=keys, how="left").collect()
 
 
 def cosines(store: Store, examples: pl.DataFrame) -> np.ndarray:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,14 @@ class BinStore:
         path = self.directory / "assignments.parquet"
         try:
             return pl.read_parquet(path, glob=False)
+        except UNREADABLE as error:
+            raise damaged(path, str(error)) from error
+
+    def assigned(self, shards: Sequence[str]) -> pl.DataFrame:
+        """The same of some shards; the others aren't held."""
+        path = self.directory / "assignments.parquet"
+        try:
+            return pl.scan_parquet(path, glob=False).filter(pl.col("shard").is_in(list(shards))).collect()
         except UNREADABLE as error:
             raise damaged(path, str(error)) from error
 
