@@ -59,7 +59,6 @@ def test_figures_quoted_of_the_page_about_speed_stand_there() -> None:
     assert "| scores | 33,015 examples/s |" in speed
     assert "200,000 records, 104 MB, 2 processes, in 20.5 s" in speed
     assert "| select, budget 10,000 | 12.9 s |" in speed
-    assert "| select and rank_table, memory | 1,653 MB |" in speed
     assert "| a shard's vectors, read | 395,834 rows/s |" in speed
 
 
