@@ -30,5 +30,9 @@ class StaleInputError(PipelineError):
     """Inputs were made with differing recipes, or not at all, so a result would not mean anything."""
 
 
+class EndAsked(PipelineError):
+    """Somebody wants the run to end. What was under way has been kept, and nothing more is begun."""
+
+
 class ShardFault(PipelineError):
     """One shard's own data is at fault. It is put aside with this reason; other shards go on."""

@@ -13,7 +13,7 @@ from adg_pipeline.assets.asked import generation_asked
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, Stopwatch, materialize_shards
 from adg_pipeline.errors import ShardFault
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, answer_embeddings_recipe, instruction_embeddings_recipe
-from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
+from adg_pipeline.orchestration.compute import GPU_POOL, SHARD_RETRIES, gpu_op_tags
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.embedders import Embedder
@@ -50,7 +50,7 @@ def build(
         backfill_policy=backfill,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(defaults.gpus_needed),
         retry_policy=SHARD_RETRIES,
         code_version=CODE_VERSIONS["answer_embeddings"],
         group_name="divergence",
@@ -81,7 +81,7 @@ def build(
         backfill_policy=backfill,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(defaults.gpus_needed),
         retry_policy=SHARD_RETRIES,
         code_version=CODE_VERSIONS["instruction_embeddings"],
         group_name="pool",

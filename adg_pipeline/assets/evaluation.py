@@ -4,12 +4,13 @@ import dagster as dg
 
 from adg_pipeline import report
 from adg_pipeline.assets.asked import asked
-from adg_pipeline.errors import PipelineError, SettingsError
+from adg_pipeline.errors import EndAsked, PipelineError, SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.trials import evaluation_job
-from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
+from adg_pipeline.orchestration.compute import GPU_POOL, gpu_op_tags
 from adg_pipeline.orchestration.partitions import arm_and_seed, arm_seeds
+from adg_pipeline.orchestration.runs import STOPPED
 from adg_pipeline.resources.evaluator import EvaluationFailed, evaluate, require_evaluable
 from adg_pipeline.settings.launchpad import launchpad_schema
 from adg_pipeline.settings.sections import EvaluationConfig
@@ -44,7 +45,7 @@ def build(defaults: EvaluationConfig) -> dg.AssetsDefinition:
         partitions_def=arm_seeds,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(defaults.gpus_needed),
         code_version=CODE_VERSIONS["benchmark_results"],
         group_name="evaluation",
         kinds={"huggingface", "parquet"},
@@ -61,8 +62,10 @@ def build(defaults: EvaluationConfig) -> dg.AssetsDefinition:
             if trained is None:
                 raise PipelineError(f"there is no checkpoint of {arm} with seed {seed} in {store.root}: train it first")
             job = evaluation_job(store, arm, seed, config, trained["job_fingerprint"])
-            with gpus.lease(0 if config.device == "cpu" else config.gpus) as devices:
+            with gpus.lease(config.gpus_needed) as devices:
                 evaluate(job, context.log.info, devices or None)
+        except EndAsked as error:
+            raise dg.Failure(STOPPED, allow_retries=False) from error
         except EvaluationFailed as error:
             raise dg.Failure(str(error)) from error
         except (PipelineError, SettingsError) as error:

@@ -15,7 +15,7 @@ from adg_pipeline.errors import ShardFault
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, generations_recipe
 from adg_pipeline.lineage.states import answers_elsewhere
-from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
+from adg_pipeline.orchestration.compute import GPU_POOL, SHARD_RETRIES, gpu_op_tags
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.factories import GeneratorFactory
@@ -44,7 +44,7 @@ def build(defaults: GenerationConfig, backfill: dg.BackfillPolicy) -> dg.AssetsD
         backfill_policy=backfill,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(defaults.gpus_needed),
         retry_policy=SHARD_RETRIES,
         code_version=CODE_VERSIONS["generations"],
         group_name="divergence",

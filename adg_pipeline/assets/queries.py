@@ -13,7 +13,7 @@ from adg_pipeline.assets.candidates import read_queries
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.formats.staging import sha256_of
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, query_states_recipe, reference_losses_recipe
-from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
+from adg_pipeline.orchestration.compute import GPU_POOL, gpu_op_tags
 from adg_pipeline.orchestration.partitions import arms
 from adg_pipeline.resources.factories import GeneratorFactory
 from adg_pipeline.resources.losses.states import query_states as read_states
@@ -36,7 +36,7 @@ def build(losses: ReferenceLossConfig, generation: GenerationConfig) -> dg.Asset
         description=DESCRIPTION,
         partitions_def=arms,
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(losses.scorer(generation).gpus_needed),
         code_version=CODE_VERSIONS[NAME],
         group_name="selection",
         kinds={"vllm", "parquet"},

@@ -10,7 +10,7 @@ from adg_pipeline.assets.asked import asked, generation_asked
 from adg_pipeline.assets.shards import OpenedOnce, ShardTask, Stopwatch, materialize_shards
 from adg_pipeline.lineage.recipes import CODE_VERSIONS, reference_losses_recipe
 from adg_pipeline.models.devices import pick_device
-from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL, SHARD_RETRIES
+from adg_pipeline.orchestration.compute import GPU_POOL, SHARD_RETRIES, gpu_op_tags
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.factories import GeneratorFactory
@@ -44,7 +44,7 @@ def build(
         backfill_policy=backfill,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(defaults.scorer(generation).gpus_needed),
         retry_policy=SHARD_RETRIES,
         code_version=CODE_VERSIONS[NAME],
         group_name="divergence",

@@ -17,9 +17,9 @@ from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
-from adg_pipeline.errors import PipelineError, ShardFault, StoreError
+from adg_pipeline.errors import EndAsked, PipelineError, ShardFault, StoreError
 from adg_pipeline.formats.errors import PoolFileChanged
-from adg_pipeline.host.signals import signal_that_came
+from adg_pipeline.host.signals import nothing_more
 from adg_pipeline.orchestration.runs import STOPPED
 from adg_pipeline.progress import for_the_log, tell
 from adg_pipeline.store import Store
@@ -71,7 +71,7 @@ def materialize_shards(
     for number, shard in enumerate(shards, start=1):
         task: ShardTask | None = None
         tell(stage=asset, shard=shard, number=number, of=len(shards))
-        if signal_that_came() is not None:
+        if nothing_more():
             raise dg.Failure(STOPPED, allow_retries=False)
         try:
             tried = store.version_read(shard)
@@ -88,7 +88,7 @@ def materialize_shards(
                 tell(stage=asset, shard=shard, number=number, of=len(shards), rows=stored.rows, computed=computed)
                 store.quarantine.release(asset, shard)
             metadata = {"computed_at": stored.created_at, **describe(stored)}
-        except dg.DagsterExecutionInterruptedError as interrupt:
+        except (dg.DagsterExecutionInterruptedError, EndAsked) as interrupt:
             # Somebody wants the run to end: the step's retry policy must not start it again.
             raise dg.Failure(STOPPED, allow_retries=False) from interrupt
         except ShardFault as fault:
@@ -144,7 +144,7 @@ def compute_alongside(
     """
     shards = sorted(context.partition_keys)
     for number, shard in enumerate(shards, start=1):
-        if signal_that_came() is not None:
+        if nothing_more():
             raise dg.Failure(STOPPED, allow_retries=False)
         try:
             task = plan(shard)

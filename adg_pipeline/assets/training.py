@@ -9,7 +9,7 @@ from adg_pipeline.errors import SettingsError
 from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.recipes import CODE_VERSIONS
 from adg_pipeline.lineage.trials import training_job
-from adg_pipeline.orchestration.compute import GPU_OP_TAGS, GPU_POOL
+from adg_pipeline.orchestration.compute import GPU_POOL, gpu_op_tags
 from adg_pipeline.orchestration.partitions import arm_and_seed, arm_seeds
 from adg_pipeline.orchestration.preflight import unnamed_backbone
 from adg_pipeline.resources.trainer import train
@@ -49,7 +49,7 @@ def build(defaults: TrainingConfig, generation: GenerationConfig) -> dg.AssetsDe
         partitions_def=arm_seeds,
         config_schema=launchpad_schema(defaults),
         pool=GPU_POOL,
-        op_tags=GPU_OP_TAGS,
+        op_tags=gpu_op_tags(defaults.processes),
         code_version=CODE_VERSIONS["finetuned_checkpoint"],
         group_name="training",
         kinds={"huggingface", "pytorch"},

@@ -3,10 +3,15 @@
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from adg_pipeline.errors import EndAsked
+from adg_pipeline.host.signals import is_to_end_soon
+
+_LOOK_SECONDS = 1.0
 _STOP_SECONDS = 20.0
 
 
@@ -34,3 +39,29 @@ def stop(process: "subprocess.Popen[Any]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def ended_in_time(process: "subprocess.Popen[Any]") -> Iterator[None]:
+    """End a process that goes on from where it was stopped: with the block, or before, once the command is to end soon.
+
+    Raises EndAsked at the end of the block where it was ended before it was done.
+    """
+    left = threading.Event()
+
+    def watch() -> None:
+        while not left.wait(_LOOK_SECONDS):
+            if is_to_end_soon():
+                process.send_signal(signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=watch, name="ended in time", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        left.set()
+        watcher.join()
+        stop(process)
+    if process.returncode != 0 and is_to_end_soon():
+        raise EndAsked("asked to end; what it had is kept")

@@ -10,6 +10,10 @@ from pathlib import Path
 from adg_pipeline.errors import StoreError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NETWORK = {
+    "nfs", "nfs4", "lustre", "gpfs", "beegfs", "beegfs_nodev", "ceph", "cifs", "smb3", "afs", "9p", "pvfs2", "wekafs",
+    "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.ceph", "fuse.juicefs",
+}  # fmt: skip
 _LASTING = {*_FULL, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -44,3 +48,21 @@ def disk_faults(path: Path) -> Iterator[None]:
         if fault is None:
             raise
         raise fault from error
+
+
+def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """Kind of the network file system that a path lies on, such as nfs4; None for a local one, and where nobody says."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    place = path.resolve()
+    found: dict[Path, str] = {}
+    for line in lines:
+        _, folder, kind, *_ = line.split(" ")
+        # Blanks in the name of a folder are written as octal numbers.
+        mounted = Path(folder.replace("\\040", " "))
+        if place.is_relative_to(mounted):
+            found[mounted] = kind  # the last one mounted there is the one that is seen
+    kind = found[max(found, key=lambda folder: len(folder.parts))] if found else ""
+    return kind if kind in _NETWORK else None

@@ -1,7 +1,12 @@
-"""A lock on a file that dies with its holder: ``flock``, released by the kernel however the process ends."""
+"""A lock on a file that dies with its holder: ``flock``, released by the kernel however the process ends.
+
+On a network file system it holds between hosts where that system passes locks on: NFS does (unless mounted with nolock or
+local_lock), Lustre if mounted with flock, BeeGFS with tuneUseGlobalFileLocks.
+"""
 
 import fcntl
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +54,7 @@ class FileLock:
         # Only for whoever wonders who holds it: on a full disk the lock is held all the same.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         return True
 
     def holder(self) -> str:

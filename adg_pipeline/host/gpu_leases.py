@@ -9,6 +9,7 @@ The locks must lie on a local file system: the devices are this host's, and so i
 """
 
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -41,8 +42,14 @@ os.register_at_fork(after_in_child=_no_lease_in_child)
 
 
 def default_directory() -> Path:
-    """One folder per user and host, so that all data directories of a user share one queue for the GPUs."""
-    return Path(tempfile.gettempdir()) / f"adg-gpu-leases-{os.getuid()}"
+    """One folder per user and host, so that all data directories of a user share one queue for the GPUs.
+
+    A cluster's hosts may share the folder for temporary files. What is named after the system's start is this host's, in all
+    of its containers.
+    """
+    start = Path("/proc/sys/kernel/random/boot_id")
+    host = start.read_text().strip() if start.exists() else socket.gethostname()
+    return Path(tempfile.gettempdir()) / f"adg-gpu-leases-{os.getuid()}-{host}"
 
 
 class GpuLeases:

@@ -5,6 +5,8 @@ counts ops, not devices: which devices an op gets is decided by the leases of `a
 Limits are set in ``dagster.yaml``. https://docs.dagster.io/guides/operate/managing-concurrency
 """
 
+from typing import Any
+
 import dagster as dg
 
 # Steps that hold a model: one at a time per GPU host unless the limit is raised.
@@ -12,11 +14,20 @@ GPU_POOL = "gpu"
 # Fitting bins and writing a selection: one at a time, so that two reselections never overlap.
 SELECTION_POOL = "selection"
 
-# Read by launchers past one host; ignored on a single machine.
-GPU_OP_TAGS = {
-    "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}},
-    "dagster-ray/config": {"num_gpus": 1},
-}
+
+def gpu_op_tags(count: int) -> dict[str, Any]:
+    """Tags of a step that needs so many GPUs, for launchers past one host; a single machine ignores them.
+
+    They are those of the settings that the code location was loaded with. Without a GPU there are none, so that a step which
+    asks a server, or works on the CPU, waits for no device.
+    """
+    if count == 0:
+        return {}
+    return {
+        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": str(count)}}}},
+        "dagster-ray/config": {"num_gpus": count},
+    }
+
 
 # A higher number starts earlier. A waiting reselection is short and users look at it; old shards can wait.
 RESELECTION_PRIORITY = {"dagster/priority": "10"}

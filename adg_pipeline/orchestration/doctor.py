@@ -19,7 +19,7 @@ from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.gpu_devices import visible_gpus
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.orchestration.compute import GPU_POOL
-from adg_pipeline.orchestration.instance import storage_in_words
+from adg_pipeline.orchestration.instance import beyond_this_host, storage_in_words
 from adg_pipeline.orchestration.preflight import Say, preflight_faults
 from adg_pipeline.store import Store
 
@@ -143,6 +143,7 @@ def _instance(instance: dg.DagsterInstance) -> Iterator[Look]:
     if instance.is_ephemeral:
         yield Look("instance", "ok", "none yet: the first `adg run` or `make dev` makes it")
         return
+    yield from (Look("instance", "warning", said) for said in beyond_this_host(instance))
     limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
     limit = limits.get(GPU_POOL, instance.global_op_concurrency_default_limit)
     if limit is None:
@@ -151,7 +152,8 @@ def _instance(instance: dg.DagsterInstance) -> Iterator[Look]:
     daemons = instance.get_daemon_statuses()
     alive = [name for name, status in daemons.items() if status.healthy]
     running = f"{len(alive)} daemons alive" if alive else "no daemon is alive, so no sensor looks (`make dev` runs it)"
-    yield Look("instance", "ok", f"{storage_in_words(instance)}, {running}")
+    launcher = type(instance.run_launcher).__name__
+    yield Look("instance", "ok", f"{storage_in_words(instance)}, runs by {launcher}, {running}")
 
 
 def _benchmarks(store: Store, in_force: InForce) -> Iterator[Look]:

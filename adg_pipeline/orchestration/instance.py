@@ -7,10 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
+from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adg_pipeline.errors import SettingsError
+from adg_pipeline.host.disk import network_filesystem
 
 DEFAULT_HOME = ".dagster"
 # What of this project's installation brings the packages that dagster.yaml may name.
@@ -91,6 +93,27 @@ def _settings_fault(error: BaseException | None) -> str | None:
             return f"{error.name} isn't installed" + (f": `pip install -e '.[{extra}]'`" if extra else "")
         error = error.__cause__ or error.__context__
     return None
+
+
+def is_shared(instance: dg.DagsterInstance) -> bool:
+    """Whether other machines may use the instance as well: its database is a server and no file."""
+    return not isinstance(instance.run_storage, SqliteRunStorage | InMemoryRunStorage)
+
+
+def beyond_this_host(instance: dg.DagsterInstance) -> list[str]:
+    """What a user should know before a run where there may be more than one machine."""
+    said = []
+    kind = None if is_shared(instance) or instance.is_ephemeral else network_filesystem(instance_home())
+    if kind is not None:
+        said.append(
+            f"{instance_home()} lies on a network file system ({kind}), and Dagster's database there is a file, which one "
+            "machine at a time may use: set DAGSTER_HOME to a local folder, or keep the database on a server (docs/scale.md)"
+        )
+    if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
+        said.append(
+            f"this command computes here; what sensors and backfills start goes to {type(instance.run_launcher).__name__}"
+        )
+    return said
 
 
 def _is_in_use(home: Path, settings: Path) -> bool:

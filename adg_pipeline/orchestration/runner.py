@@ -1,6 +1,5 @@
 """Brings the pool up to date from the command line: the same jobs on the same instance as the UI, one after the other."""
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,7 @@ import dagster as dg
 
 from adg_pipeline.errors import PipelineError, SettingsError
 from adg_pipeline.formats.shards import list_shards
-from adg_pipeline.host.signals import signal_that_came
+from adg_pipeline.host.signals import nothing_more
 from adg_pipeline.lineage.in_force import InForce, optional_reads
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, selection_key, shard_states
@@ -22,7 +21,6 @@ from adg_pipeline.orchestration.runs import (
     CHECKPOINT_JOB,
     COMPARISON_JOB,
     PARTITION_TAG,
-    PROCESS_TAG,
     REMOVE_SHARDS_JOB,
     SELECTION_JOB,
     SHARDS_JOB,
@@ -30,11 +28,13 @@ from adg_pipeline.orchestration.runs import (
     arm_seed_tags,
     configured_tag,
     is_interrupt,
+    process_tags,
     range_tags,
     removal_config,
     selection_assets,
     shards_in_flight,
 )
+from adg_pipeline.orchestration.shard_ranges import ShardRange
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.resources.evaluator.suite import load_suite
 from adg_pipeline.settings.budget import budget_fault, count_different, is_asked_for
@@ -95,13 +95,14 @@ class Runner:
         """Make partitions of new shards, in the order of their keys."""
         register(self.instance, pool_shards, shards)
 
-    def bring_shards_up_to_date(self, report: RunReport) -> None:
+    def bring_shards_up_to_date(self, report: RunReport, part: ShardRange | None = None) -> None:
         """Compute every shard that isn't current. Ends when all are, or when a whole pass got nothing done.
 
-        The pool may change meanwhile: each pass takes it as it is then.
+        part: of the pool; the rest of it is left alone. The pool may change meanwhile: each pass takes it as it is then.
         """
-        states = self.states()
-        self._remove_all_but(states, report)
+        states = self._states_of(part)
+        if part is None:
+            self._remove_all_but(states, report)
         todo = _to_compute(states)
         self._announce(states, todo)
         # All of them, up to date or not: the store may be older than the instance.
@@ -113,7 +114,7 @@ class Runner:
             try:
                 self.compute(list(todo))
             finally:
-                states = self.states()
+                states = self._states_of(part)
                 if any(shard in states and states[shard].current for shard in todo):
                     self._keep(SHARED, SHARD_SECTIONS)
             left = _to_compute(states)
@@ -124,6 +125,10 @@ class Runner:
             todo = left
         report.failed += list(dict.fromkeys(why for state in states.values() for why in state.damages))
         report.shards_left_out = {shard: state.why for shard, state in states.items() if not state.current}
+
+    def _states_of(self, part: ShardRange | None) -> dict[str, ShardState]:
+        states = self.states()
+        return states if part is None else {shard: states[shard] for shard in part.of(states)}
 
     def _remove_all_but(self, states: Mapping[str, ShardState], report: RunReport) -> None:
         """Remove what is stored of shards whose file is gone, but for those that a run is computing."""
@@ -318,13 +323,13 @@ class Runner:
             "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
-        tags = {**tags, **configured_tag(self._asked.configured), PROCESS_TAG: str(os.getpid())}
+        tags = {**tags, **configured_tag(self._asked.configured), **process_tags()}
         run_config = {**run_config, "loggers": {"progress": {"config": {}}}}
         try:
             with dg.execute_job(
                 reconstructable, self.instance, run_config=run_config, tags=tags, asset_selection=chosen
             ) as result:
-                if signal_that_came() is not None:
+                if nothing_more():
                     raise KeyboardInterrupt
                 if result.success:
                     return True
@@ -341,7 +346,7 @@ class Runner:
 
     def _end_unstarted(self) -> None:
         """A run that was made but not started when the signal came would count as in flight for ever."""
-        ours = dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED], tags={PROCESS_TAG: str(os.getpid())})
+        ours = dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED], tags=process_tags())
         for run in self.instance.get_runs(filters=ours):
             self.instance.report_run_failed(run, STOPPED)
 

@@ -1,12 +1,16 @@
 """Names of the jobs, and what Dagster's instance knows of their runs."""
 
 import json
+import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from adg_pipeline.algorithms.selectors import SELECTORS
+from adg_pipeline.errors import EndAsked
+from adg_pipeline.host.slurm import this_job
 from adg_pipeline.lineage.states import SOURCES
 from adg_pipeline.orchestration.partitions import arm_seed_key, pool_shards
 from adg_pipeline.settings.kept import spoken
@@ -30,8 +34,11 @@ SENSOR_TAG = "dagster/sensor_name"
 # What adg.yaml said when a run was asked for; a run from the launchpad has none.
 CONFIGURED_TAG = "adg/configured"
 
-# The process that executes a run by itself, as `adg run` does: one that dies before its run has started leaves no event.
+# The process that executes a run by itself, as `adg run` does, with its host (``HOST:PID``): one that dies before its run has
+# started leaves no event, and the number of a process says nothing on another host.
 PROCESS_TAG = "adg/process"
+# The Slurm job that this process belongs to, if any: whoever can ask Slurm knows whether it lives.
+SLURM_TAG = "adg/slurm_job"
 
 # What a step says that ends because somebody wants its run to end.
 STOPPED = "stopped by a signal; what was finished is kept"
@@ -69,6 +76,12 @@ def configured_tag(configured: Settings) -> dict[str, str]:
     return {CONFIGURED_TAG: json.dumps(spoken(configured), sort_keys=True)}
 
 
+def process_tags() -> dict[str, str]:
+    """Tags of a run that this process executes."""
+    job = this_job()
+    return {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}", **({SLURM_TAG: job} if job else {})}
+
+
 def removal_config(shards: Sequence[str]) -> dict[str, Any]:
     """Run configuration of the job that removes shards."""
     return {"ops": {"remove_shards": {"config": {"shards": list(shards)}}}}
@@ -104,4 +117,4 @@ def is_interrupt(event: dg.DagsterEvent) -> bool:
     """Whether a failure is Dagster's way of saying that somebody pressed Ctrl-C."""
     data = event.event_specific_data
     told = f"{getattr(data, 'error', '')} {getattr(data, 'user_failure_data', '')}"
-    return STOPPED in told or "DagsterExecutionInterruptedError" in told
+    return any(word in told for word in (STOPPED, "DagsterExecutionInterruptedError", EndAsked.__name__))

@@ -24,10 +24,7 @@ class GeneratorFactory(dg.ConfigurableResource):
 
     @contextmanager
     def open(self, config: GenerationConfig) -> Iterator[Generator]:
-        count = 0 if config.engine == "endpoint" or config.device == "cpu" else 1
-        if config.engine == "vllm":
-            count = config.vllm.tensor_parallel
-        with self.gpus.lease(count), _no_progress_bars(), open_generator(config) as generator:
+        with self.gpus.lease(config.gpus_needed), _no_progress_bars(), open_generator(config) as generator:
             yield generator
 
 
@@ -40,7 +37,7 @@ class EmbedderFactory(dg.ConfigurableResource):
     def open(self, config: EmbeddingConfig, backbone: str, revision: str | None = None) -> Iterator[Embedder]:
         """backbone: that of the generations, which `model: auto` of hidden_state means."""
         with (
-            self.gpus.lease(0 if config.device == "cpu" else 1),
+            self.gpus.lease(config.gpus_needed),
             _no_progress_bars(),
             open_embedder(config, backbone, revision) as embedder,
         ):

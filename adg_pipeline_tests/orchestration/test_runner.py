@@ -46,3 +46,27 @@ def test_settings_for_shards_alone_select_nothing(bench: Workbench, monkeypatch:
     monkeypatch.setenv("ADG_CONFIG", str(bench.folder / "adg.yaml"))
     with bench.instance() as instance, pytest.raises(ValueError, match="not for an arm"):
         Runner(bench.store, settings_in_force(bench.store), instance, print).select(RunReport())
+
+
+def test_machines_that_share_the_pool_select_what_one_alone_selects(bench: Workbench, finished: Workbench) -> None:
+    """Each computes its part and selects nothing; who comes last finds every shard current."""
+    bench.add("a", records(12))
+    bench.add("b", records(12, first=12))
+    for part, computed in (("b..", "b"), ("1/2", "a")):
+        done = bench.adg("run", "--shards", part, "--json")
+        assert done.code == 0, done.err
+        assert done.json["shards_computed"] == [computed]
+        assert done.json["selected"] == {}
+        assert bench.store.selection_manifest("adg") is None
+    last = bench.adg("run", "--json")
+    assert last.json["shards_computed"] == []
+    assert bench.subset() == finished.subset()
+
+
+@pytest.mark.parametrize("asks", [["--budget", "3"], ["--train"]])
+def test_what_is_asked_of_a_subset_is_refused_where_none_is_made(bench: Workbench, asks: list[str]) -> None:
+    bench.add("a", records(2))
+    refused = bench.adg("run", "--shards", "1/2", *asks)
+    assert refused.code == 2
+    assert "leave --budget and --train to a run without it" in refused.err
+    assert bench.adg("run", "--shards", "3/2").code == 2

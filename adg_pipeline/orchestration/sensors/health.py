@@ -13,7 +13,7 @@ def build_run_health_sensor(interval_seconds: int) -> dg.SensorDefinition:
         description="Marks runs as failed whose processes are gone, and frees their slots in the concurrency pools.",
     )
     def run_health_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        ended = end_dead_runs(context.instance)
+        ended = end_dead_runs(context.instance, beside_workers=True)
         if not ended:
             return dg.SkipReason("every run in flight is alive")
         return dg.SkipReason(f"ended {len(ended)} killed runs: {', '.join(run.run_id for run in ended)}")

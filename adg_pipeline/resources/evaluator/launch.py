@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adg_pipeline.errors import PipelineError
-from adg_pipeline.host.children import stop
+from adg_pipeline.host.children import ended_in_time
 from adg_pipeline.host.parent import PARENT
 from adg_pipeline.progress import for_the_log
 from adg_pipeline.resources.evaluator.job import MANIFEST, EvaluationError, EvaluationJob
@@ -51,7 +51,7 @@ def evaluate(job: EvaluationJob, say: Callable[[str], None], devices: Sequence[s
             _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, encoding="utf-8",
             cwd=_data_folder(job), env={**os.environ, **_environment(job, devices)},
         )  # fmt: skip
-        try:
+        with ended_in_time(process):
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(job.model_dump_json())
@@ -66,8 +66,6 @@ def evaluate(job: EvaluationJob, say: Callable[[str], None], devices: Sequence[s
                 else:
                     say(told["say"])
             status = process.wait()
-        finally:
-            stop(process)
     if status != 0 or not is_published(job):
         raise _failure(job, status, failure, log)
     return job.published

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 from anyio.from_thread import start_blocking_portal
 
+from adg_pipeline.host.signals import until_told
 from adg_pipeline.models.backbones import EMBEDDED, ModelNotFound, context_length, resolve_backbone
 from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import (
@@ -122,7 +123,7 @@ class EndpointGenerator(Generator):
         prompts: Mapping[Prompt, ServedPrompt],
         finish: Callable[[Outcome], None],
     ) -> None:
-        waiting = iter(requests)
+        waiting = until_told(requests)
 
         async def ask_in_turn() -> None:
             for request in waiting:

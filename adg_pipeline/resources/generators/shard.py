@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from adg_pipeline.algorithms.prompts import PromptError
 from adg_pipeline.algorithms.seeds import request_id, sample_seed
-from adg_pipeline.errors import PipelineError
+from adg_pipeline.errors import EndAsked, PipelineError
+from adg_pipeline.host.signals import nothing_more
 from adg_pipeline.models.templates import Prompt
 from adg_pipeline.resources.generators.base import Answer, AnswerError, AnswerRequest, Generator
 from adg_pipeline.resources.generators.journal import AnswerJournal
@@ -89,6 +90,7 @@ def generate_shard(
     Raises:
         GeneratorError: the context leaves no room for any prompt.
         TooManyFailures: as soon as more instructions have failed than ``config.max_failed_share`` allows.
+        EndAsked: the run is to end; every answer that was under way is in the journal.
     """
     generator.require_room()
     shard = _prepare(examples.to_pylist(), generator, config)
@@ -166,6 +168,7 @@ def _ask(
     _check_failures(shard, config)
     if progress:
         progress(0, len(pending))  # the rate is that of answers, not of what came before them
+    done = 0
     for done, (request, outcome) in enumerate(generator.generate(pending), start=1):
         if isinstance(outcome, Answer):
             journal.append(request.request_id, outcome)
@@ -180,6 +183,8 @@ def _ask(
         if progress:
             progress(done, len(pending))
     journal.flush()
+    if done < len(pending) and nothing_more():
+        raise EndAsked(f"asked to end with {done:,} of {len(pending):,} answers had, which are kept")
 
 
 def _check_failures(shard: Sequence[_Example], config: GenerationConfig) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from adg_pipeline.host.signals import nothing_more
 from adg_pipeline.models.backbones import context_length, loading_revision, resolve_backbone
 from adg_pipeline.models.devices import SMALL_MODEL_PARAMETERS, choose_dtype, hardware, pick_device
 from adg_pipeline.models.fingerprints import model_fingerprint
@@ -95,6 +96,8 @@ class TransformersGenerator(Generator):
         """One batch; where the device's memory doesn't hold it, what is left of it in halves."""
         import torch
 
+        if nothing_more():
+            return
         prompts = list(dict.fromkeys(request.prompt for request in batch))
         place = {prompt: index for index, prompt in enumerate(prompts)}
         ended = set()

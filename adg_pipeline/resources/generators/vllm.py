@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from adg_pipeline.host.gpu_devices import visible_gpus
+from adg_pipeline.host.signals import until_told
 from adg_pipeline.models.backbones import loading_revision, resolve_backbone
 from adg_pipeline.models.devices import VLLM_ON_CPU, cpu, several
 from adg_pipeline.models.fingerprints import model_fingerprint
@@ -103,7 +104,7 @@ class VllmGenerator(Generator):
             (request.request_id, ids, self._sampling(request.seed))
             for request, ids in zip(requests, prompts, strict=True)
         )
-        for output in self._outputs(jobs, self.config.batch_size * self.config.samples):
+        for output in self._outputs(until_told(jobs), self.config.batch_size * self.config.samples):
             yield asked[output.request_id], self._outcome(output)
 
     def _outputs(self, jobs: Iterator[tuple[str, Sequence[int], Any]], at_least: int) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from dagster import (
     open_pipes_session,
 )
 
-from adg_pipeline.host.children import stop
+from adg_pipeline.host.children import ended_in_time
 from adg_pipeline.host.parent import PARENT
 from adg_pipeline.resources.trainer.checkpoints import newest_complete, step_of
 from adg_pipeline.resources.trainer.job import LOG, TrainingJob, TrainingManifest
@@ -96,10 +96,8 @@ def _run(
         extras={"job": job.model_dump(mode="json")},
     ) as session:
         process = subprocess.Popen(_COMMAND, env={**os.environ, **environment, **session.get_bootstrap_env_vars()})
-        try:
+        with ended_in_time(process):
             status = process.wait()
-        finally:
-            stop(process)
     # Messages are read to the end when the session closes.
     messages = session.get_custom_messages()
     return status, messages[-1] if messages else None

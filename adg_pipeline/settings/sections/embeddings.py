@@ -50,3 +50,8 @@ class EmbeddingConfig(Section):
         le=1,
         description="Share of a shard's examples that may be in signs the embedder has no tokens for before the shard fails.",
     )
+
+    @property
+    def gpus_needed(self) -> int:
+        """GPUs that the embedder needs at once, where there are any."""
+        return int(self.device != "cpu")

@@ -64,6 +64,11 @@ class EvaluationConfig(Section):
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the evaluation; all if not set.")
 
+    @property
+    def gpus_needed(self) -> int:
+        """GPUs that an evaluation needs at once, where there are any."""
+        return 0 if self.device == "cpu" else self.gpus
+
     @field_validator("tasks", mode="before")
     @classmethod
     def one_task_is_a_list_of_one(cls, value: Any) -> Any:

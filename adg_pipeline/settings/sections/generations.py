@@ -68,6 +68,13 @@ class GenerationConfig(Section):
     endpoint: EndpointOptions = Field(default=EndpointOptions(), description="Options of the endpoint engine.")
 
     @property
+    def gpus_needed(self) -> int:
+        """GPUs that the engine needs at once, where there are any."""
+        if self.engine == "endpoint":
+            return 0
+        return self.vllm.tensor_parallel if self.engine == "vllm" else int(self.device != "cpu")
+
+    @property
     def backbone_is_known(self) -> bool:
         """Whether somebody said which model an endpoint serves: its default, the packaged one, is for other engines."""
         default = type(self).model_fields["backbone"].default
