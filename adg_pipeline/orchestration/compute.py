@@ -24,7 +24,13 @@ def gpu_op_tags(count: int) -> dict[str, Any]:
     if count == 0:
         return {}
     return {
-        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": str(count)}}}},
+        "dagster-k8s/config": {
+            "container_config": {"resources": {"limits": {"nvidia.com/gpu": str(count)}}},
+            # Nodes with GPUs are mostly kept free of what needs none.
+            "pod_spec_config": {
+                "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+            },
+        },
         "dagster-ray/config": {"num_gpus": count},
     }
 

@@ -105,12 +105,9 @@ class Runner:
             self._remove_all_but(states, report)
         todo = _to_compute(states)
         self._announce(states, todo)
-        # All of them, up to date or not: the store may be older than the instance.
-        self.register(list(states))
         if not todo:
             self._keep(SHARED, SHARD_SECTIONS)
         while todo:
-            self.register(list(states))
             try:
                 self.compute(list(todo))
             finally:
@@ -128,6 +125,9 @@ class Runner:
 
     def _states_of(self, part: ShardRange | None) -> dict[str, ShardState]:
         states = self.states()
+        # All of the pool, so that machines with a part each add them in one order; up to date or not, since the store may be
+        # older than the instance.
+        self.register(list(states))
         return states if part is None else {shard: states[shard] for shard in part.of(states)}
 
     def _remove_all_but(self, states: Mapping[str, ShardState], report: RunReport) -> None:

@@ -88,7 +88,10 @@ def settings_of(**sections: dict[str, Any]) -> Settings:
 @pytest.mark.parametrize(
     ("op", "sections", "gpus"),
     [
+        ("generations", {"generations": {"engine": "vllm", "vllm": {"tensor_parallel": 4}}}, "4"),
         ("answer_embeddings", {}, "1"),
+        ("finetuned_checkpoint", {"finetuned_checkpoint": {"processes": 8}}, "8"),
+        ("generations", {"generations": {"engine": "endpoint"}}, None),
         ("raw_pool", {}, None),
         ("divergence_scores", {}, None),
     ],
@@ -100,6 +103,8 @@ def test_a_step_asks_for_the_gpus_that_its_settings_need_beside_what_every_step_
     resources = pod.containers[0].resources
     assert (resources.limits or {}).get(GPU) == gpus
     assert resources.requests == {"cpu": "4", "memory": "24Gi"}
+    tolerated = [toleration.key for toleration in pod.tolerations or []]
+    assert tolerated == ([GPU] if gpus else [])
 
 
 def test_a_step_sees_the_data_the_settings_the_secrets_and_the_database(launcher: K8sRunLauncher) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from adg_pipeline_tests.deploy.postgres_server import (
 from adg_pipeline_tests.workbench import Workbench, records
 
 ROOT = Path(__file__).resolve().parents[2]
+GPU_STEPS = {"generations", "answer_embeddings", "instruction_embeddings"}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,62 @@ def test_what_is_deployed_is_the_projects_own_file_with_another_storage() -> Non
     deployed, own = (yaml.safe_load(file.read_text("utf-8")) for file in (DEPLOYED, ROOT / "dagster.yaml"))
     del deployed["storage"]
     assert deployed == own
+
+
+def test_two_hosts_compute_a_pool_together_each_shard_once_and_a_model_at_a_time(
+    server: PostgresServer, bench: Workbench, finished: Workbench
+) -> None:
+    for shard in ("a", "b"):
+        shutil.copy(finished.pool / f"{shard}.jsonl", bench.pool)
+    settings = server.settings("hosts")
+    use(bench.folder / "dagster", settings)
+    with bench.instance() as instance:
+        other = on_another_host(bench, settings)
+        while not instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            assert other.poll() is None
+            time.sleep(0.1)
+        here = bench.adg("run")
+        assert (here.code, "was killed earlier" in here.err) == (0, False), here.err
+        _, said = other.communicate()
+        assert other.returncode == 0, said
+        assert bench.subset() == finished.subset()
+
+        runs = instance.get_runs()
+        assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+        logs = [entry for run in runs for entry in instance.all_logs(run.run_id)]
+        computed = [entry.user_message for entry in logs if entry.user_message.endswith(" 12 rows")]
+        for shard in ("a", "b"):
+            assert sum(said.startswith(f"generations {shard} ") for said in computed) == 1
+        assert most_at_once(logs, GPU_STEPS) == 1
+        assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
+
+
+def on_another_host(bench: Workbench, settings: str) -> "subprocess.Popen[str]":
+    """`adg run` under another host's name and with a home of its own. Its processes have numbers that none has here."""
+    home = bench.folder / "home-of-another"
+    use(home, settings)
+    apart = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    script = 'hostname another && echo 4000000 > /proc/sys/kernel/ns_last_pid && "$@"; exit $?'
+    return subprocess.Popen(
+        [*apart, "sh", "-c", script, "sh", sys.executable, "-m", "adg_pipeline.cli", "run"],
+        env={**os.environ, **bench.environment(), "DAGSTER_HOME": str(home)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def most_at_once(logs: list[dg.EventLogEntry], names: set[str]) -> int:
+    """Most of these steps that ran at the same time, over all runs."""
+    change = {dg.DagsterEventType.STEP_START: 1, dg.DagsterEventType.STEP_SUCCESS: -1}
+    moments = sorted(
+        (entry.timestamp, change[entry.dagster_event.event_type])
+        for entry in logs
+        if entry.dagster_event is not None and entry.step_key in names and entry.dagster_event.event_type in change
+    )
+    assert moments
+    running = most = 0
+    for _, difference in moments:
+        running += difference
+        most = max(most, running)
+    return most
 
 
 def test_a_store_given_to_a_new_database_is_current_there_and_nothing_is_computed_again(
