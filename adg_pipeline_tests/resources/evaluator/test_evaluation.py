@@ -25,7 +25,7 @@ def kill_after_answers(job: EvaluationJob) -> threading.Thread:
         lock = job.published.with_name(f".{job.published.name}.lock")
         while not any(path.stat().st_size for path in work_folder(job).glob("*.jsonl")):
             time.sleep(0.005)
-        os.kill(int(lock.read_text().removeprefix("process ")), signal.SIGKILL)
+        os.kill(int(lock.read_text().split()[1]), signal.SIGKILL)  # process N on HOST
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

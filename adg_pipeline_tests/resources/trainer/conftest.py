@@ -119,7 +119,7 @@ def kill_after(job: TrainingJob, step: int) -> threading.Thread:
         lock = job.published.with_name(f".{job.published.name}.lock")
         while step_of(newest_complete(job.work)) < step:
             time.sleep(0.005)
-        os.kill(int(lock.read_text().removeprefix("process ")), signal.SIGKILL)
+        os.kill(int(lock.read_text().split()[1]), signal.SIGKILL)  # process N on HOST
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
