@@ -233,6 +233,10 @@ def test_a_budget_in_tokens_counts_them_once_and_holds_until_examples_are_asked_
 
     counts = [pl.read_parquet(bench.store.table_path("token_counts", shard)) for shard in "ab"]
     longest = int(pl.concat(counts).select(pl.col("prompt_tokens") + pl.col("reference_tokens")).max().item())
+    refused = bench.adg("run", "--set", "selected_subset.budget_tokens=2")
+    assert refused.code == 1
+    assert "budget_tokens is 2, and what the arm takes first is longer; the shortest example that can" in refused.err
+
     bench.settings["selected_subset"] = {"budget": 6, "source_quotas": {"second": 4}, "max_tokens": longest - 1}
     bench.write_settings()
     assert bench.adg("run", "--as-configured").code == 0

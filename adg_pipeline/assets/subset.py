@@ -105,6 +105,12 @@ def require_subset(ranking: pl.DataFrame, config: SelectionConfig) -> None:
         fault = budget_fault(config.budget, different)
     if fault is None and not ranking["selected"].any():
         fault = f"no example can be selected, so the subset at hand stays as it is{reasons_in_words(ranking)}"
+        shortest: Any = ranking.filter(pl.col("left_out").is_null())["tokens"].min()
+        if config.budget_tokens is not None and shortest is not None:
+            fault = (
+                f"selected_subset.budget_tokens is {config.budget_tokens:,}, and what the arm takes first is longer; the "
+                f"shortest example that can be selected has {shortest} tokens"
+            )
     if fault is not None:
         raise dg.Failure(fault, allow_retries=False)
 
