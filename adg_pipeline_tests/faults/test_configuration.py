@@ -35,7 +35,7 @@ def refused(bench: Workbench, *arguments: str) -> str:
         ("generations.samples=1", "Input should be greater than or equal to 2 (given: 1; allowed: ≥ 2, ≤ 64)"),
         ("selected_subset.budget=-5", "Input should be greater than or equal to 1 (given: -5; allowed: ≥ 1)"),
         ("selected_subset.weight=3", "Input should be less than or equal to 1 (given: 3; allowed: ≥ 0, ≤ 1)"),
-        ("selected_subset.bugdet=3", "selected_subset.bugdet: unknown key; known here: budget, selector"),
+        ("selected_subset.bugdet=3", "selected_subset.bugdet: unknown key; known here: budget, budget_tokens"),
         ("selection.budget=3", "selection: unknown key; known here: raw_pool, generations"),
         ("generations.vllm.tensor=2", "generations.vllm.tensor: unknown key; known here: tensor_parallel"),
         ("generations.backbone=/no/such/model", "there is no directory /no/such/model"),
