@@ -16,7 +16,7 @@ from adg_pipeline.host.disk import network_filesystem
 
 DEFAULT_HOME = ".dagster"
 # What of this project's installation brings the packages that dagster.yaml may name.
-_EXTRAS = {"dagster_postgres": "postgres", "dagster_k8s": "kubernetes"}
+_EXTRAS = {"dagster_postgres": "postgres", "dagster_k8s": "kubernetes", "dagster_ray": "ray"}
 
 
 def instance_fault(error: BaseException | None) -> str | None:
