@@ -53,23 +53,23 @@ def parts_of(candidates: Candidates, config: SelectionConfig, must_keep: Sequenc
     sources = frame["source"].to_numpy()
     by_source = dict(frame.group_by("source").agg(pl.col("may").sum()).sort("source").iter_rows())
     for key, named in (("source_quotas", config.source_quotas), ("source_weights", config.source_weights)):
-        if unknown := sorted(set(named) - set(by_source)):
+        if unknown := sorted(name for name, share in named.items() if share and name not in by_source):
             known = ", ".join(f"{name} ({count:,})" for name, count in by_source.items())
             raise SettingsError(
                 f"selected_subset.{key}: no example that can be selected is of {unknown[0]}; there are {known}"
             )
     parts = []
     for name, quota in config.source_quotas.items():
-        if quota > by_source[name]:
+        if quota > (can := by_source.get(name, 0)):
             raise SettingsError(
-                f"selected_subset.source_quotas asks for {quota:,} of {name}, and {by_source[name]:,} of it can be selected: "
+                f"selected_subset.source_quotas asks for {quota:,} of {name}, and {can:,} of it can be selected: "
                 "lower it, or leave less out"
             )
         parts.append(Part(name, np.flatnonzero(sources == name), quota))
     rest = whole - sum(config.source_quotas.values())
     if not config.source_weights:
         others = np.flatnonzero(~np.isin(sources, list(config.source_quotas)))
-        return [*parts, *([Part(OTHERS, others, rest)] if len(others) and rest else [])]
+        return _some([*parts, *([Part(OTHERS, others, rest)] if len(others) and rest else [])])
     names = sorted(config.source_weights)
     rows = [np.flatnonzero(sources == name) for name in names]
     weights = [max(1, round(config.source_weights[name] * WEIGHT_UNITS)) for name in names]
@@ -77,34 +77,27 @@ def parts_of(candidates: Candidates, config: SelectionConfig, must_keep: Sequenc
     costs = _costs(candidates, config)
     most = [int(costs[of_one][may[of_one]].sum()) for of_one in rows]
     shares = largest_remainder(weights, rest, most)
-    return [*parts, *(Part(*of_one) for of_one in zip(names, rows, map(int, shares), strict=True))]
+    return _some([*parts, *(Part(*of_one) for of_one in zip(names, rows, map(int, shares), strict=True))])
+
+
+def _some(parts: list[Part]) -> list[Part]:
+    """The parts. Raises SettingsError where none has any of the budget."""
+    if not any(part.budget for part in parts):
+        raise SettingsError(
+            "selected_subset.source_quotas, source_weights: of the sources that are to have a part of the budget nothing can "
+            "be selected"
+        )
+    return parts
 
 
 def choose(candidates: Candidates, config: SelectionConfig, parts: Sequence[Part]) -> pl.DataFrame:
-    """The arm's table (`Selector.choose`) under the parts' budgets; positions of parts are dealt into each other, so that the
-    beginning of a subset has them in proportion."""
-    if len(parts) == 1 and len(parts[0].rows) == candidates.frame.height:
+    """The arm's table (`Selector.choose`) under the parts' budgets."""
+    if _is_whole(parts, candidates.frame.height):
         return _fitting(candidates, config, parts[0].budget)
-    tables = []
-    for number, part in enumerate(parts):
-        if not part.budget:
-            continue
-        table = _fitting(candidates.take(part.rows), config, part.budget)
-        taken = max(1, int(table["selected"].sum()))
-        tables.append(
-            table.with_columns(
-                row=pl.Series(part.rows), turn=(pl.col("position") - 0.5) / taken, part=pl.lit(number, pl.Int32)
-            )
-        )
-    left = np.setdiff1d(
-        np.arange(candidates.frame.height), np.concatenate([part.rows for part in parts if part.budget])
-    )
-    ids = candidates.frame[left]["example_id"]
-    nothing = pl.DataFrame({"example_id": ids, "row": left}).with_columns(
-        selected=pl.lit(False), left_out=pl.lit(NO_SHARE)
-    )
-    whole = pl.concat([*tables, nothing], how="diagonal_relaxed")
-    return in_turns(whole.sort("row"), ["turn", "part"]).drop("row", "turn", "part")
+    left = _without_part(parts, candidates.frame.height)
+    nothing = candidates.frame[left].select("example_id", selected=pl.lit(False), left_out=pl.lit(NO_SHARE))
+    tables = [(part.rows, _fitting(candidates.take(part.rows), config, part.budget)) for part in parts if part.budget]
+    return _dealt([*tables, (left, nothing)])
 
 
 def keep_listed(
@@ -126,31 +119,36 @@ def keep_listed(
             of_source = f"{part.name}: " if part.name else ""
             raise SettingsError(f"selected_subset.must_keep: {of_source}{error}") from error
 
-    if len(parts) == 1 and len(parts[0].rows) == places.height:
+    if _is_whole(parts, places.height):
         return kept(parts[0])
-    given = [part for part in parts if part.budget]
-    left = np.setdiff1d(np.arange(places.height), np.concatenate([part.rows for part in given]))
-    tables = []
-    for number, part in enumerate([*given, Part(NO_SHARE, left, 0)]):
-        table = kept(part)
-        first = int((table["selected"] & table["must_keep"]).sum())
+    rest = Part(NO_SHARE, _without_part(parts, places.height), 0)
+    return _dealt([(part.rows, kept(part)) for part in (*parts, rest) if part.budget or part is rest])
+
+
+def _is_whole(parts: Sequence[Part], count: int) -> bool:
+    return len(parts) == 1 and len(parts[0].rows) == count
+
+
+def _without_part(parts: Sequence[Part], count: int) -> Rows:
+    """Rows that no budget is for."""
+    return np.setdiff1d(np.arange(count), np.concatenate([part.rows for part in parts if part.budget]))
+
+
+def _dealt(tables: Sequence[tuple[Rows, pl.DataFrame]]) -> pl.DataFrame:
+    """Tables of some rows each as one of all rows, in their order. Positions are dealt into each other, so that the beginning
+    of a subset has the parts in proportion; before them all what must be kept."""
+    turns = []
+    for number, (rows, table) in enumerate(tables):
+        first = int(table["must_keep"].sum()) if "must_keep" in table.columns else 0
         others = max(1, int(table["selected"].sum()) - first)
-        turn = (pl.col("position") - first - 0.5) / others
-        tables.append(
-            table.with_columns(
-                row=pl.Series(np.asarray(part.rows)),
-                turn=pl.when("must_keep").then(pl.col("position") - 1e9).otherwise(turn),
-                part=pl.lit(number),
-            )
+        position = pl.col("position") if "position" in table.columns else pl.lit(None, pl.Int32)
+        turns.append(
+            table.with_columns(row=pl.Series(rows), turn=(position - first - 0.5) / others, part=pl.lit(number))
         )
-    return in_turns(pl.concat(tables, how="diagonal_relaxed").sort("row"), ["turn", "part"]).drop("row", "turn", "part")
-
-
-def in_turns(table: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """The table with positions from 1 in that order of its selected rows."""
-    order = table.with_row_index("at").filter("selected").sort(*by).select("at").with_row_index("now", offset=1)
-    numbered = table.with_row_index("at").join(order, on="at", how="left", maintain_order="left")
-    return numbered.with_columns(position=pl.col("now").cast(pl.Int32)).drop("at", "now")
+    whole = pl.concat(turns, how="diagonal_relaxed").sort("row").drop("row").with_row_index("at")
+    order = whole.filter("selected").sort("turn", "part").select("at").with_row_index("now", offset=1)
+    numbered = whole.join(order, on="at", how="left", maintain_order="left")
+    return numbered.with_columns(position=pl.col("now").cast(pl.Int32)).drop("at", "now", "turn", "part")
 
 
 def _may(candidates: Candidates, config: SelectionConfig, must_keep: Sequence[str]) -> pl.Series:

@@ -91,9 +91,9 @@ def run(
         reads = optional_reads(selections.values())
         runners = {name: Runner(store, of, instance, say, in_process, reads) for name, of in asked.items()}
         if retry:
-            for shard in store.quarantine.all():
-                if part is None or shard in part.of(listing.shards):
-                    store.quarantine.remove(shard)
+            tried = set(store.quarantine.all()) if part is None else set(part.of(listing.shards))
+            for shard in tried:
+                store.quarantine.remove(shard)
         for runner in runners.values() if part is None else ():
             runner.require_budget()
         next(iter(runners.values())).bring_shards_up_to_date(report, part)

@@ -62,7 +62,7 @@ def test_an_arm_that_takes_one_after_the_other_ends_where_the_next_does_not_fit(
 
 def test_sources_with_a_quota_get_exactly_that_and_the_others_share_the_rest() -> None:
     assert sorted(taken(SIX, budget=4, source_quotas={"y": 1, "z": 1})) == ["a", "b", "c", "f"]
-    assert sorted(taken(SIX, budget=3, source_quotas={"x": 0})) == ["c", "d", "e"]
+    assert sorted(taken(SIX, budget=3, source_quotas={"x": 0, "nowhere": 0})) == ["c", "d", "e"]
 
 
 def test_weights_part_the_budget_and_what_a_source_lacks_goes_to_the_others() -> None:
@@ -100,6 +100,8 @@ def test_what_cannot_be_met_is_refused_with_the_sums() -> None:
         taken(SIX, budget=5, source_quotas={"x": 3})
     with pytest.raises(SettingsError, match=r"is of w; there are x \(2\), y \(3\), z \(1\)"):
         taken(SIX, budget=5, source_weights={"w": 1})
+    with pytest.raises(SettingsError, match="to have a part of the budget nothing can be selected"):
+        taken(SIX, budget=5, source_quotas={"x": 0, "y": 0, "z": 0})
     for settings, told in (
         ({"budget": 5, "source_quotas": {"x": 2, "y": 4}}, r"2 \+ 4 = 6 examples, and budget is 5"),
         ({"source_quotas": {"x": 1}, "source_weights": {"x": 1}}, "x has a quota and a weight"),
