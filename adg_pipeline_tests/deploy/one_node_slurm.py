@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+# States of a job that does nothing any more; on its way it has many others (SIGNALING, COMPLETING, REQUEUED …).
+OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 DAEMONS = ("munged", "slurmctld", "slurmd")
 
 # Any two devices will do: Slurm hands out their numbers. cred_expire is also how long a job waits that is put back.
@@ -65,10 +67,9 @@ class Slurm:
 
     def wait_for(self, *jobs: str) -> dict[str, str]:
         """Wait until the jobs are over; their states, by number (``JOB`` or ``JOB_TASK``)."""
-        over = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
         while True:
             states = {job: state for job in jobs for job, state in self.states(job).items()}
-            if states and set(states.values()) <= over:
+            if states and set(states.values()) <= OVER:
                 return states
             time.sleep(0.5)
 
