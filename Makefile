@@ -15,7 +15,7 @@ PORT ?= 3000
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo dev test lint test-vllm bench bench-gpu truth clean
+.PHONY: help install demo dev test pytest lint test-vllm bench bench-gpu truth clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,7 +48,10 @@ lint: install
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-test: install lint ## lint, type-check and run the tests
+test: install ## lint, type-check and run the tests
+	@$(MAKE) --no-print-directory --jobs 2 pytest lint
+
+pytest: install
 	@# One thread a process, or they would wait for each other; three processes, since a test waits for its disk and its
 	@# services a quarter of the time. Whole modules go to a process, which makes what their tests share once.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
-from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.host.disk import network_filesystem
@@ -22,6 +19,8 @@ _EXTRAS = {"dagster_postgres": "postgres", "dagster_k8s": "kubernetes", "dagster
 def instance_fault(error: BaseException | None) -> str | None:
     """What to tell a user where the instance's database can't be used, as on a full disk, or where its server doesn't answer;
     None for any other error."""
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
     found: str | None = None
     while error is not None:
         home = os.environ.get("DAGSTER_HOME") or DEFAULT_HOME
@@ -75,6 +74,8 @@ def open_instance(*, create: bool = True) -> dg.DagsterInstance:
 
 def storage_in_words(instance: dg.DagsterInstance) -> str:
     """What keeps the instance's runs and events, and where; a password isn't told."""
+    from sqlalchemy.engine import make_url
+
     url = getattr(instance.run_storage, "postgres_url", None)
     if url is None:
         return f"{type(instance.run_storage).__name__} in {instance_home()}"
@@ -97,6 +98,9 @@ def _settings_fault(error: BaseException | None) -> str | None:
 
 def is_shared(instance: dg.DagsterInstance) -> bool:
     """Whether other machines may use the instance as well: its database is a server and no file."""
+    # Like SQLAlchemy's, their module takes a second to load, which the definitions needn't spend.
+    from dagster._core.storage.runs import InMemoryRunStorage, SqliteRunStorage
+
     return not isinstance(instance.run_storage, SqliteRunStorage | InMemoryRunStorage)
 
 
