@@ -79,8 +79,9 @@ def test_algorithms_know_neither_dagster_nor_models_nor_the_disk() -> None:
 def test_tests_stand_where_the_code_they_test_stands() -> None:
     folders = {path.name for path in Path(__file__).parent.iterdir() if (path / "__init__.py").exists()}
     rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
-    # Tests of the whole: what breaks, what is killed, what needs vLLM's own environment; and of what isn't in the package.
-    assert folders - rooms == {"faults", "kills", "vllm", "benchmarks", "deploy"}
+    # Tests of the whole: what breaks, what is killed, what lies in an object store, what needs vLLM's own environment; and of
+    # what isn't in the package.
+    assert folders - rooms == {"faults", "kills", "object_store", "vllm", "benchmarks", "deploy"}
 
 
 def _top_names(node: ast.AST) -> list[str]:

@@ -70,12 +70,17 @@ class Workbench:
         self.write_settings()
 
     @property
+    def data(self) -> Path:
+        """Where the store's files lie on this machine."""
+        return self.folder / "data"
+
+    @property
     def store(self) -> Store:
-        return Store(data_dir=str(self.folder / "data"))
+        return Store(data_dir=str(self.data))
 
     @property
     def pool(self) -> Path:
-        return self.folder / "data" / "pool"
+        return self.data / "pool"
 
     def write_settings(self) -> None:
         (self.folder / "adg.yaml").write_text(yaml.safe_dump(self.settings), encoding="utf-8")

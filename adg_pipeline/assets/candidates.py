@@ -12,6 +12,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS, Candidates
 from adg_pipeline.algorithms.selectors.base import MENDS, REFERENCE_SIGNALS, SCORE_SIGNALS, TEXTS, lists
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.formats.convert import read_whole
+from adg_pipeline.host.shared_files import all_at_hand
 from adg_pipeline.lineage.in_force import reads_tokens
 from adg_pipeline.lineage.states import SelectionInputs
 from adg_pipeline.settings.sections import SelectionConfig
@@ -125,7 +126,7 @@ def _require_signals(frame: pl.DataFrame, signals: Sequence[str], config: Select
 
 def columns_of(store: Store, asset: str, shards: Sequence[str], names: Sequence[str]) -> pl.LazyFrame:
     """Columns of shards' tables, beside shard and example_id; null where a table of before them holds none."""
-    paths = [str(store.table_path(asset, shard)) for shard in shards]
+    paths = [str(path) for path in all_at_hand([store.table_path(asset, shard) for shard in shards])]
     of_file = pl.col("shard").str.extract(r"([A-Za-z0-9_-]+)\.parquet$")
     # Tables of other code versions may lack a column, or have one more; a selection takes what it names.
     scanned = pl.scan_parquet(

@@ -69,10 +69,12 @@ def out_of_bounds(store: Store, shards: Sequence[str]) -> int:
 def budget_faults(store: Store) -> dict[str, str]:
     """Arms whose subset is not what its manifest promises, and how."""
     faults: dict[str, str] = {}
-    for path in sorted((store.root / "selections").glob("*/manifest.json")):
-        arm = path.parent.name
-        manifest = store.selection_manifest(arm) or {}
-        subset = pl.read_parquet(path.parent / "subset.parquet", columns=["example_id", "source"], glob=False)
+    for arm in store.selected_arms():
+        if (manifest := store.selection_manifest(arm)) is None:
+            continue
+        subset = pl.read_parquet(
+            store.selection_dir(arm) / "subset.parquet", columns=["example_id", "source"], glob=False
+        )
         ids, by_source = subset["example_id"], dict(subset["source"].value_counts().iter_rows())
         expected = min(manifest["config"]["budget"], manifest["counts"]["eligible"])
         config = manifest["config"]

@@ -136,10 +136,11 @@ def _generate(
             store.kept_answers.put(shard, gone)
         store.write_table(table, provenance)
         # Only now: until the table is in place the journal is the record of what was paid for.
-        if journal.request_ids <= requests:
+        told = journal.request_ids <= requests
+        if told:
             journal.discard()
-        else:
-            store.kept_answers.take(journal.path)
+    if not told:
+        store.kept_answers.take(store.journal_path(shard))
     return provenance
 
 

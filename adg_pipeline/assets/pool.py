@@ -88,7 +88,7 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
                     named.require_unique(task.shard, pq.read_table(table, columns=["example_id", "content_hash"]))
 
             convert(
-                file.path,
+                file.at_hand(),
                 store.table_path("raw_pool", task.shard),
                 store.rejects_path(task.shard),
                 config,

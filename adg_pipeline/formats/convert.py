@@ -22,6 +22,7 @@ from adg_pipeline.formats.streams import Compression
 from adg_pipeline.formats.table import TableWriter, drop_rows
 from adg_pipeline.host.disk import disk_faults
 from adg_pipeline.host.files import staging_directory
+from adg_pipeline.host.shared_files import remove
 from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import PoolFormat, RawPoolConfig
 
@@ -111,7 +112,7 @@ def convert(
         if summary.rejected:
             put_in_place(rejects, rejects_path)
         else:
-            rejects_path.unlink(missing_ok=True)
+            remove(rejects_path)
         put_in_place(table, table_path)
     return summary
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from adg_pipeline.formats.shards import shard_key, source_name
 from adg_pipeline.host.files import write_atomically
+from adg_pipeline.host.shared_files import at_hand
 
 ORIGINS_FOLDER = ".origins"
 
@@ -31,7 +32,7 @@ class Origin:
 def read_origin(pool_dir: Path, key: str) -> Origin | None:
     """None where nothing is known: a file that was put there by hand, or a record that can't be read."""
     try:
-        return Origin(**json.loads(_path(pool_dir, key).read_text(encoding="utf-8")))
+        return Origin(**json.loads(at_hand(_path(pool_dir, key)).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 

@@ -6,10 +6,14 @@ import re
 import stat
 import unicodedata
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from adg_pipeline.formats.errors import PoolFileError
+from adg_pipeline.host.shared_files import listed_at_hand, states_in
 
 _SUFFIX = re.compile(r"(\.(jsonl|ndjson|json|csv|tsv|parquet))?(\.(gz|zst))?$", re.IGNORECASE)
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
@@ -26,6 +30,10 @@ class ShardFile:
     path: Path
     size: int
     mtime_ns: int
+
+    def at_hand(self) -> Path:
+        """The path, once the file lies there. If it is another one by now, its time isn't the listed one."""
+        return listed_at_hand(self.path, self.mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -97,17 +105,14 @@ def list_shards(pool_dir: Path) -> PoolListing:
     """
     claims: dict[str, list[ShardFile]] = defaultdict(list)
     problems: list[str] = []
-    inside = pool_dir.resolve(strict=True)
-    with os.scandir(pool_dir) as scanned:
-        entries = sorted((entry for entry in scanned if not entry.name.startswith(".")), key=lambda entry: entry.name)
     seen: set[str] = set()
-    for entry in entries:
-        unfinished = next((suffix for suffix in _UNFINISHED if entry.name.lower().endswith(suffix)), None)
-        key = shard_key(entry.name[: -len(unfinished)] if unfinished else entry.name)
+    for name, look in sorted(_listed(pool_dir), key=itemgetter(0)):
+        unfinished = next((suffix for suffix in _UNFINISHED if name.lower().endswith(suffix)), None)
+        key = shard_key(name[: -len(unfinished)] if unfinished else name)
         seen.add(key)
         if unfinished:
             continue
-        found = _look(entry, pool_dir, inside)
+        found = look()
         if isinstance(found, str):
             problems.append(found)
         elif found is not None:
@@ -118,6 +123,21 @@ def list_shards(pool_dir: Path) -> PoolListing:
             problems.append(f"{listed} have the same shard key {key}, so none of them is read: rename all but one")
     shards = {key: files[0] for key, files in sorted(claims.items()) if len(files) == 1}
     return PoolListing(shards, problems, frozenset(seen - shards.keys()))
+
+
+def _listed(pool_dir: Path) -> Iterator[tuple[str, Callable[[], ShardFile | str | None]]]:
+    """Names of what lies in the pool directory, but for hidden ones, and how to look at each."""
+    stored = states_in(pool_dir)
+    if stored is not None:
+        for name, (size, mtime_ns, _) in stored.items():
+            if not name.startswith("."):
+                yield name, partial(ShardFile, pool_dir / name, size, mtime_ns)
+        return
+    inside = pool_dir.resolve(strict=True)
+    with os.scandir(pool_dir) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield entry.name, partial(_look, entry, pool_dir, inside)
 
 
 def _look(entry: "os.DirEntry[str]", folder: Path, inside: Path) -> ShardFile | str | None:

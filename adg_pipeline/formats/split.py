@@ -19,6 +19,7 @@ from adg_pipeline.formats.staging import put_in_place, sha256_of
 from adg_pipeline.formats.table import read_groups
 from adg_pipeline.host.disk import disk_faults
 from adg_pipeline.host.files import locked, staging_directory
+from adg_pipeline.host.shared_files import all_at_hand, names_in, remove
 from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import RawPoolConfig
 
@@ -205,11 +206,8 @@ def _put(
 ) -> list[ShardWritten]:
     """Put files in place and remove what they replace. All that takes long was done before."""
     own = re.compile(re.escape(key) + r"(-\d{5,})?")
-    at_hand = {
-        path.name: sha256_of(path)
-        for path in sorted(pool_dir.iterdir())
-        if path.is_file() and not path.name.startswith(".") and own.fullmatch(shard_key(path.name))
-    }
+    files = [pool_dir / name for name in names_in(pool_dir) if own.fullmatch(shard_key(name))]
+    at_hand = {path.name: sha256_of(path) for path in all_at_hand(files)}
     goes = {name: sha256 for name, sha256 in at_hand.items() if origin.files.get(name) != sha256}
     before = read_origin(pool_dir, key)
     if not replace:
@@ -224,7 +222,7 @@ def _put(
             put_in_place(new.content, pool_dir / new.name)
         shards.append(ShardWritten(shard_key(new.name), pool_dir / new.name, new.rows, changed, summary))
     for name in goes.keys() - origin.files.keys():
-        (pool_dir / name).unlink()
+        remove(pool_dir / name)
     if before != origin:
         write_origin(pool_dir, key, origin)
     return shards
@@ -252,4 +250,4 @@ def _keep_rejects(rejects: Path, kept: Path) -> None:
     if rejects.exists():
         put_in_place(rejects, kept)
     else:
-        kept.unlink(missing_ok=True)
+        remove(kept)

@@ -88,12 +88,12 @@ def learnt_by(store: Store, example_id: str) -> list[dict[str, Any]]:
             trained = read_training_manifest(store.checkpoint_dir(arm, seed)) or {}
             job = trained.get("job", {})
             subset = job.get("provenance", {}).get("subset")
-            folder = subsets.get(subset, store.drawn_dir(arm, seed)) / "subset.parquet"
+            folder = subsets.get(subset) or store.drawn_dir(arm, seed)
             left_out = {one for ids in trained.get("left_out", {}).values() for one in ids}
-            if not folder.exists() or example_id in left_out:
+            if not (folder / "subset.parquet").exists() or example_id in left_out:
                 continue
             rows = (
-                pl.scan_parquet(folder, glob=False)
+                pl.scan_parquet(folder / "subset.parquet", glob=False)
                 .filter(pl.col("example_id") == example_id)
                 .select(pl.len())
                 .collect()

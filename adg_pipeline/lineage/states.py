@@ -14,7 +14,9 @@ from adg_pipeline.algorithms.selectors.base import FILES
 from adg_pipeline.errors import StoreError
 from adg_pipeline.formats.shards import PoolListing, ShardFile
 from adg_pipeline.formats.staging import sha256_of
+from adg_pipeline.host.shared_files import all_at_hand
 from adg_pipeline.progress import Progress
+from adg_pipeline.resources.generators.journal import journal_at_hand
 from adg_pipeline.store import Store
 from adg_pipeline.store.ledger import Look
 from adg_pipeline.store.provenance import Provenance, Recipe, differences, digest
@@ -198,8 +200,9 @@ def answers_elsewhere(store: Store, listing: PoolListing) -> list[Path]:
     look, memory = store.look(), store.versions_dir
     with_answers = {*look.shards("generations"), *store.unfinished()}
     behind = [shard for shard in sorted(with_answers) if not _answers_stay(look, shard, listing, memory)]
-    places = (path for shard in behind for path in (store.table_path("generations", shard), store.journal_path(shard)))
-    return [path for path in places if path.exists()]
+    tables = all_at_hand([store.table_path("generations", shard) for shard in behind])
+    journals = [journal_at_hand(store.journal_path(shard)) for shard in behind]
+    return [path for places in zip(tables, journals, strict=True) for path in places if path.exists()]
 
 
 def _answers_stay(look: Look, shard: str, listing: PoolListing, memory: Path) -> bool:

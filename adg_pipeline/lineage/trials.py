@@ -97,7 +97,7 @@ def evaluation_job(store: Store, arm: str, seed: int, config: EvaluationConfig, 
     """The evaluation of the checkpoint at hand. trained: its job fingerprint."""
     suite = require_evaluable(config, store.benchmark_data)
     return plan_evaluation(
-        find_model(str(store.checkpoint_dir(arm, seed))),
+        find_model(str(store.whole_checkpoint(arm, seed))),
         store.results_dir(arm, seed, suite.name, config.limit),
         store.benchmark_data,
         config,

@@ -4,9 +4,8 @@ What is current isn't done again, so that a comparison that was interrupted goes
 all arms: what is there when somebody stops it is a comparison of fewer seeds.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import mean
 
 from adg_pipeline.algorithms.costs import SAMPLING, Planned, planned, total_seconds
@@ -152,10 +151,9 @@ def compare(
 
 def _trainings_before(store: Store) -> tuple[float | None, float | None]:
     """Mean seconds and tokens of the checkpoints that are stored."""
-    arms = [path.name for path in (store.root / "checkpoints").glob("[!.]*")]
     found = [
         manifest
-        for arm in arms
+        for arm in store.trained_arms()
         for seed in store.trained_seeds(arm)
         if (manifest := read_training_manifest(store.checkpoint_dir(arm, seed))) is not None
     ]
@@ -166,10 +164,7 @@ def _evaluations_before(store: Store, settings: Settings) -> float | None:
     """Mean seconds of the results of the same suite that are stored."""
     config = settings.benchmark_results
     suite = load_suite(config.suite).only(config.tasks).name
-    folders = [store.results_dir(path.parent.name, int(path.name), suite, config.limit) for path in _seeds(store)]
+    seeds = {(arm, seed) for arm in store.evaluated_arms() for seed, _ in store.evaluated(arm)}
+    folders = [store.results_dir(arm, seed, suite, config.limit) for arm, seed in sorted(seeds)]
     found = [results.manifest["seconds"] for folder in folders if (results := read_results(folder)) is not None]
     return mean(found) if found else None
-
-
-def _seeds(store: Store) -> Iterator[Path]:
-    return (path for path in (store.root / "benchmarks").glob("[!._]*/[0-9]*") if path.name.isdigit())

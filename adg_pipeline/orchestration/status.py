@@ -30,7 +30,7 @@ def pool_status(
         say(f"warning: {problem}")
     running = shards_in_flight(instance)
     progress = ProgressLog(say, "looking at the pool", "shards")
-    made = {path.name for kind in ("selections", "checkpoints") for path in (store.root / kind).glob("[!.]*")}
+    made = {*store.selected_arms(), *store.trained_arms()}
     known = arms(shared.settings.arms)
     still = [name for name in made if name in known]
     watched = shared.settings.sensors.arms if listing.shards else []
@@ -41,7 +41,7 @@ def pool_status(
     whole = [shard for shard, state in states.items() if not state.damages]
     reads = {arm: tuple(optional_reads([of.settings.selected_subset]).items()) for arm, of in in_force.items()}
     inputs = {read: selection_inputs(store, whole, look, **dict(read)) for read in set(reads.values())}
-    gone = sorted(name for name in made if name not in still and store.selection_dir(name).exists())
+    gone = sorted(name for name in store.selected_arms() if name not in still)
     return {
         "shards": [_row(state, running) for state in states.values()],
         "subsets": [

@@ -152,30 +152,29 @@ def results_rows(store: Store, arm: str) -> Iterator[dict[str, Any]]:
     """The arm's benchmark results, a row each: seed, suite, what a quick look asked, average, when made, whether they are of
     the checkpoint at hand, and the mend.
     """
-    for seed in sorted(int(path.name) for path in (store.root / "benchmarks" / arm).glob("[0-9]*")):
-        trained = store.checkpoint_dir(arm, seed)
-        for folder in sorted((store.root / "benchmarks" / arm / str(seed)).glob("[!.]*")):
-            results = read_results(folder)
-            if results is None:
-                continue
-            try:
-                checkpoint = (read_training_manifest(trained) or {}).get("job_fingerprint")
-            except ValueError:  # the checkpoint's own row says so
-                checkpoint = None
-            manifest = results.manifest
-            is_current = manifest["provenance"].get("checkpoint") == checkpoint
-            summary = results.summary().filter(kind="average")
-            yield {
-                "arm": arm,
-                "seed": seed,
-                "suite": manifest["suite"]["name"],
-                "limit": results.limit,
-                "average": round(100 * summary["value"][0], 2) if len(summary) else None,
-                "made": manifest["finished_at"],
-                "state": "current" if is_current else "other checkpoint",
-                "why": "" if is_current else "the checkpoint was trained anew since, or is gone",
-                "mend": "" if is_current else f"`adg evaluate --arm {arm} --seed {seed}`",
-            }
+    for seed, name in store.evaluated(arm):
+        trained, folder = store.checkpoint_dir(arm, seed), store.results_dir(arm, seed, name)
+        results = read_results(folder)
+        if results is None:
+            continue
+        try:
+            checkpoint = (read_training_manifest(trained) or {}).get("job_fingerprint")
+        except ValueError:  # the checkpoint's own row says so
+            checkpoint = None
+        manifest = results.manifest
+        is_current = manifest["provenance"].get("checkpoint") == checkpoint
+        summary = results.summary().filter(kind="average")
+        yield {
+            "arm": arm,
+            "seed": seed,
+            "suite": manifest["suite"]["name"],
+            "limit": results.limit,
+            "average": round(100 * summary["value"][0], 2) if len(summary) else None,
+            "made": manifest["finished_at"],
+            "state": "current" if is_current else "other checkpoint",
+            "why": "" if is_current else "the checkpoint was trained anew since, or is gone",
+            "mend": "" if is_current else f"`adg evaluate --arm {arm} --seed {seed}`",
+        }
 
 
 def _of_seed(store: Store, at_hand: StoredSubset | None, seed: int) -> StoredSubset | None:

@@ -8,7 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from adg_pipeline.host.shared_files import folder_at_hand, names_in
+
 MANIFEST = "training_manifest.json"
+SMALL = 2**20  # bytes up to which a file of a checkpoint tells of it, instead of being its weights
 
 
 def read_training_manifest(checkpoint: Path) -> dict[str, Any] | None:
@@ -28,8 +31,9 @@ def checkpoint_folder(of_arm: Path, seed: int) -> Path:
 def trained_seeds(of_arm: Path) -> list[int]:
     """Seeds of which a checkpoint is stored, in order."""
     flat = _flat_seed(of_arm)
-    folders = (path for path in of_arm.glob("[0-9]*") if path.name.isdigit() and (path / MANIFEST).exists())
-    return sorted({*([] if flat is None else [flat]), *(int(path.name) for path in folders)})
+    named = [int(name) for name in names_in(of_arm, folders=True) if name.isdigit()]
+    found = {seed for seed in named if (folder_at_hand(of_arm / str(seed), SMALL) / MANIFEST).exists()}
+    return sorted(found if flat is None else {flat, *found})
 
 
 def nest(of_arm: Path, seed: int) -> None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory
+from adg_pipeline.host.shared_files import folder_at_hand, names_in, remove_folder
 from adg_pipeline.store.selections import arm_of, content_id, read_manifest, require_files
 
 
@@ -53,7 +54,7 @@ class SubsetHistory:
     def all(self) -> list[StoredSubset]:
         """The current one first, then the newest."""
         current = self.current()
-        folders = self._directory.glob("[0-9a-f]*") if self._directory.is_dir() else ()
+        folders = [self._directory / name for name in names_in(self._directory, folders=True)]
         found = [stored for folder in folders if (stored := _stored(folder, current=False)) is not None]
         before = [stored for stored in found if current is None or stored.id != current.id]
         newest_first = sorted(before, key=lambda stored: (stored.made_at, stored.id), reverse=True)
@@ -62,7 +63,7 @@ class SubsetHistory:
     def keep_current(self) -> None:
         """Put the current subset beside those before it. What is damaged isn't kept."""
         stored = self.current()
-        if stored is None or (self._directory / stored.id / "manifest.json").exists():
+        if stored is None or (folder_at_hand(self._directory / stored.id) / "manifest.json").exists():
             return
         try:
             stored.require()
@@ -81,7 +82,7 @@ class SubsetHistory:
         """Delete all but the newest `limit` of those before the current one."""
         for old in [one for one in self.all() if not one.current][limit:]:
             (old.directory / "manifest.json").unlink()  # a folder without one counts as deleted, should this be killed
-            shutil.rmtree(old.directory)
+            remove_folder(old.directory)
 
 
 def subset_learnt(history: SubsetHistory, drawn: Path, name: str) -> StoredSubset | None:

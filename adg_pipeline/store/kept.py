@@ -11,6 +11,7 @@ from typing import Any
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import locked, write_atomically
+from adg_pipeline.host.shared_files import at_hand
 from adg_pipeline.settings.kept import Kept
 
 SHARED = "*"  # what shards, bins and trainings were made with: one of each for all subsets
@@ -60,7 +61,7 @@ class KeptSettings:
 
     def _read(self) -> dict[str, Any]:
         try:
-            record = json.loads(self._path.read_text(encoding="utf-8"))
+            record = json.loads(at_hand(self._path).read_text(encoding="utf-8"))
             return {"kept": dict(record["kept"]), "pinned": dict(record["pinned"])}
         except FileNotFoundError:
             return {"kept": {}, "pinned": {}}

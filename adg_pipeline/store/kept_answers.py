@@ -7,6 +7,7 @@ generations table or a journal of answers.
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 
 from adg_pipeline.host.disk import disk_faults
 from adg_pipeline.host.files import write_atomically
+from adg_pipeline.host.mirror import mirror_of
+from adg_pipeline.host.shared_files import all_at_hand, at_hand, move, names_in
+from adg_pipeline.resources.generators.journal import journal_at_hand, journals_in, move_journal
 
 KEEP_DAYS = 30
 
@@ -25,17 +29,23 @@ class KeptAnswers:
         self._directory = directory
 
     def files(self) -> list[Path]:
-        return sorted(path for path in self._directory.glob("*.*") if not path.name.startswith("."))
+        tables = [self._directory / name for name in names_in(self._directory) if name.endswith(".parquet")]
+        journals = [self._directory / name for name in journals_in(self._directory)]
+        return sorted([*all_at_hand(tables), *(path if path.exists() else journal_at_hand(path) for path in journals)])
 
     def take(self, path: Path) -> None:
         """Move a table or a journal here, if it exists, in one step: it is always found in one of the two places."""
-        if not path.exists():
-            return
         target = self._place(path.stem, path.suffix)
         with disk_faults(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.utime(path)  # its days begin now
-            path.rename(target)
+            if path.suffix == ".jsonl":
+                move_journal(path, target)
+            elif at_hand(path).exists():
+                move(path, target)
+            else:
+                return
+            with suppress(FileNotFoundError):
+                os.utime(target)  # its days begin now
         self._forget_old()
 
     def put(self, shard: str, answers: pa.Table) -> None:
@@ -54,7 +64,9 @@ class KeptAnswers:
 
     def _forget_old(self) -> None:
         oldest = time.time() - KEEP_DAYS * 86_400
-        for path in self.files():
+        if mirror := mirror_of(self._directory):
+            mirror.forget_older(self._directory, oldest)
+        for path in self._directory.glob("[!.]*.*"):
             try:
                 if path.stat().st_mtime < oldest:
                     path.unlink()

@@ -12,16 +12,24 @@ hosts that write at once need no lock, they only write some records twice.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from adg_pipeline.errors import StoreError
+from adg_pipeline.host.mirror import mirror_of
+from adg_pipeline.host.shared_files import remove, states_in
 from adg_pipeline.progress import Progress
 from adg_pipeline.store.ledger_files import Part, Records, part_paths, read_part, write_part
 from adg_pipeline.store.provenance import Provenance
+
+_AT_ONCE = 16  # requests to an object store
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,12 @@ class Shelf:
 
     def files(self) -> dict[str, str]:
         """Version of each file, by shard."""
+        stored = states_in(self.folder)
+        if stored is not None:
+            of_shard = {
+                name.removesuffix(self.suffix): told[2] for name, told in stored.items() if name.endswith(self.suffix)
+            }
+            return {shard: version for shard, version in of_shard.items() if not shard.startswith(".")}
         with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             return {
                 entry.name[: -len(self.suffix)]: _version(status)
@@ -106,7 +120,8 @@ class Ledger:
         memory = _memory(self._directory)
         with memory.lock:
             self._refresh(memory)
-            files = {asset: shelf.files() for asset, shelf in self._shelves.items()}
+            listed = _each(Shelf.files, list(self._shelves.values()), self._directory)
+            files = dict(zip(self._shelves, listed, strict=True))
             found, read = self._match(memory, files, progress)
             memory.read = read
             if keep and any(read.values()):
@@ -117,7 +132,7 @@ class Ledger:
     def rebuild(self, progress: Progress | None = None) -> Look:
         """Forget the ledger, and make it anew from the footers."""
         for path in part_paths(self._directory).values():
-            path.unlink(missing_ok=True)
+            remove(path)
         _memory.cache_clear()
         return self.look(keep=True, progress=progress)
 
@@ -148,24 +163,29 @@ class Ledger:
                     of_asset[key[0]] = read[asset][key] = stored
                 else:
                     unread.append((asset, key[0]))
-        for done, (asset, shard) in enumerate(unread):
+        if progress is not None and unread:
+            progress(0, len(unread))
+        for done, ((asset, shard), version, told) in enumerate(_each(self._read, unread, self._directory), start=1):
             if progress is not None:
                 progress(done, len(unread))
-            path = self._shelves[asset].path(shard)
-            # Before it is read: one that is replaced meanwhile is remembered, if at all, as a version that is gone.
-            version = _version_of(path)
-            try:
-                stored = self._shelves[asset].read(path)
-            except StoreError as error:
-                found[asset][shard] = error
+            if told is None:
                 continue
-            if stored is None:
-                continue
-            found[asset][shard] = stored
-            # One that was renamed by hand tells of another place, and is read at each look.
-            if version is not None and (stored.asset, stored.shard) == (asset, shard):
-                read[asset][shard, version] = stored
+            found[asset][shard] = told
+            # What is damaged is read at each look, and so is one that was renamed by hand, which tells of another place.
+            if isinstance(told, Provenance) and version and (told.asset, told.shard) == (asset, shard):
+                read[asset][shard, version] = told
         return found, read
+
+    def _read(self, key: tuple[str, str]) -> tuple[tuple[str, str], str | None, Provenance | StoreError | None]:
+        """What a file tells of itself, and the version that told it."""
+        asset, shard = key
+        path = self._shelves[asset].path(shard)
+        # Before it is read: one that is replaced meanwhile is remembered, if at all, as a version that is gone.
+        version = _version_of(path)
+        try:
+            return key, version, self._shelves[asset].read(path)
+        except StoreError as error:
+            return key, version, error
 
     def _add(self, memory: _Memory, files: Mapping[str, Mapping[str, str]]) -> None:
         """Write what was read as a file, together with the files that aren't much larger than that."""
@@ -188,7 +208,7 @@ class Ledger:
         }
         part = write_part(self._directory, alive)
         for path in [*memory.damaged, *(old.path for old in merged)]:
-            path.unlink(missing_ok=True)
+            remove(path)
             memory.parts.pop(path.name, None)
         memory.parts[part.path.name] = part
         memory.known, memory.read = _merged(memory.parts.values()), {}
@@ -214,7 +234,18 @@ def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
         return None
 
 
+def _each(do: Callable[[_Item], _Found], items: Sequence[_Item], directory: Path) -> Iterator[_Found]:
+    """What is done with each item, in their order. In an object store side by side: each takes a request."""
+    if mirror_of(directory) is None:
+        yield from map(do, items)
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(do, items)
+
+
 def _version_of(path: Path) -> str | None:
+    if mirror := mirror_of(path):
+        return mirror.version_of(path)
     try:
         return _version(path.stat())
     except OSError:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adg_pipeline.host.files import clear_leftovers, write_atomically
+from adg_pipeline.host.shared_files import at_hand, names_in
 from adg_pipeline.store.provenance import Provenance, Recipe
 
 FORMAT, FORMAT_KEY, RECIPES_KEY = b"1", b"adg.ledger", b"adg.recipes"
@@ -51,14 +52,14 @@ class Part:
 
 def part_paths(directory: Path) -> dict[str, Path]:
     """The ledger's files, by name."""
-    return {path.name: path for path in directory.glob(f"[!.]*{SUFFIX}")}
+    return {name: directory / name for name in names_in(directory) if name.endswith(SUFFIX)}
 
 
 def read_part(path: Path) -> Part | None:
     """A file's records; None where it is gone, damaged, or of another format: what it said is read from the tables again."""
     try:
         # Not `pq.read_table`, which imports pyarrow's datasets: a third of a second, which `adg status` needn't spend.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(at_hand(path), page_checksum_verification=True) as file:
             table = file.read()
         metadata = table.schema.metadata or {}
         if metadata.get(FORMAT_KEY) != FORMAT or table.column_names != SCHEMA.names:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adg_pipeline.host.files import write_atomically
+from adg_pipeline.host.shared_files import at_hand, names_in, remove
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Quarantine:
 
     def get(self, shard: str) -> PutAside | None:
         try:
-            return PutAside(**json.loads(self._path(shard).read_text(encoding="utf-8")))
+            return PutAside(**json.loads(at_hand(self._path(shard)).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
 
@@ -48,10 +49,11 @@ class Quarantine:
             self.remove(shard)
 
     def remove(self, shard: str) -> None:
-        self._path(shard).unlink(missing_ok=True)
+        remove(self._path(shard))
 
     def all(self) -> dict[str, PutAside]:
-        records = (self.get(path.stem) for path in sorted(self._directory.glob("*.json")))
+        names = [name for name in names_in(self._directory) if name.endswith(".json")]
+        records = [self.get(name.removesuffix(".json")) for name in names]
         return {record.shard: record for record in records if record is not None}
 
     def _path(self, shard: str) -> Path:

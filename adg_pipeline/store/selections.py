@@ -12,12 +12,13 @@ import polars as pl
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory
+from adg_pipeline.host.shared_files import folder_at_hand
 from adg_pipeline.store.tables import UNREADABLE
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
     """``manifest.json`` of a published directory; None where nothing is published. Raises StoreError if damaged."""
-    path = directory / "manifest.json"
+    path = folder_at_hand(directory) / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,7 +82,7 @@ class BinStore:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        path = self.directory / "centroids.safetensors"
+        path = folder_at_hand(self.directory) / "centroids.safetensors"
         try:
             return load_file(path)["centroids"]
         except (OSError, SafetensorError) as error:
@@ -89,7 +90,7 @@ class BinStore:
 
     def assignments(self) -> pl.DataFrame:
         """Columns shard, example_id, bin (int32)."""
-        path = self.directory / "assignments.parquet"
+        path = folder_at_hand(self.directory) / "assignments.parquet"
         try:
             return pl.read_parquet(path, glob=False)
         except UNREADABLE as error:
@@ -97,7 +98,7 @@ class BinStore:
 
     def assigned(self, shards: Sequence[str]) -> pl.DataFrame:
         """The same of some shards; the others aren't held."""
-        path = self.directory / "assignments.parquet"
+        path = folder_at_hand(self.directory) / "assignments.parquet"
         try:
             return pl.scan_parquet(path, glob=False).filter(pl.col("shard").is_in(list(shards))).collect()
         except UNREADABLE as error:

@@ -1,6 +1,8 @@
 """The store as a Dagster resource: where things are, and how a stage reads and writes them."""
 
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +17,13 @@ from pydantic import Field
 from adg_pipeline.errors import StoreError
 from adg_pipeline.formats.shards import ShardFile
 from adg_pipeline.host.files import locked
+from adg_pipeline.host.mirror import open_mirror
+from adg_pipeline.host.shared_files import folder_at_hand, names_in, remove, states_in, tree_at_hand
 from adg_pipeline.progress import Progress
+from adg_pipeline.resources.generators.journal import journals_in
 from adg_pipeline.settings.kept import Kept
 from adg_pipeline.store import tables
-from adg_pipeline.store.checkpoints import checkpoint_folder, nest, trained_seeds
+from adg_pipeline.store.checkpoints import SMALL, checkpoint_folder, nest, trained_seeds
 from adg_pipeline.store.duplicates import DuplicateIndex
 from adg_pipeline.store.history import SubsetHistory
 from adg_pipeline.store.kept import KeptSettings
@@ -31,7 +36,7 @@ from adg_pipeline.store.selections import BinStore, read_manifest, require_files
 from adg_pipeline.store.vectors import TABLES, VectorTables
 from adg_pipeline.store.versions import known_version
 
-DATA_DIR_VARIABLE = "ADG_DATA_DIR"
+DATA_DIR_VARIABLE, SCRATCH_DIR_VARIABLE = "ADG_DATA_DIR", "ADG_SCRATCH_DIR"
 DEFAULT_DATA_DIR = "data"
 SHARD_TABLES = ("raw_pool", "fingerprints", "token_counts", "generations", "reference_losses", "divergence_scores")
 
@@ -41,17 +46,31 @@ def default_data_dir() -> str:
     return os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR
 
 
+def copy_of(url: str, scratch_dir: str | None = None) -> Path:
+    """Where this machine's copy of an object store lies: in ``$ADG_SCRATCH_DIR``, else in the user's cache."""
+    named = scratch_dir or os.environ.get(SCRATCH_DIR_VARIABLE)
+    folder = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adg-pipeline"
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", url.rstrip("/"))[:80]
+    return folder.resolve() / f"{plain}-{hashlib.sha256(url.rstrip('/').encode()).hexdigest()[:8]}"
+
+
 class Store(dg.ConfigurableResource):
     """Everything the pipeline keeps, under `data_dir`. A write replaces a whole shard, atomically."""
 
-    data_dir: str = Field(description="Local directory of the pool and of all that is made from it.")
+    data_dir: str = Field(
+        description="Directory of the pool and of all that is made from it, or a prefix of an object store: s3://, gs://, az://."
+    )
+
+    scratch_dir: str | None = Field(
+        default=None,
+        description="Where this machine's copy of an object store lies: by default $ADG_SCRATCH_DIR, or the user's cache.",
+    )
 
     @property
     def root(self) -> Path:
+        """Where all of it lies on this machine: of an object store the copy of what this machine has read or written."""
         if "://" in self.data_dir:
-            raise StoreError(
-                f"{DATA_DIR_VARIABLE}={self.data_dir}: object stores are not supported yet; name a directory"
-            )
+            return open_mirror(self.data_dir, copy_of(self.data_dir, self.scratch_dir)).root
         return Path(self.data_dir).resolve()
 
     @property
@@ -60,20 +79,25 @@ class Store(dg.ConfigurableResource):
 
     def require_pool(self) -> None:
         """Raise StoreError, with what was looked for, where, and the mend, unless there is a pool directory."""
-        if self.pool_dir.is_dir():
+        files = states_in(self.pool_dir)
+        if self.pool_dir.is_dir() if files is None else files:
             return
         named = os.environ.get(DATA_DIR_VARIABLE)
         why = (
             f"{DATA_DIR_VARIABLE} is {named}" if named else f"{DATA_DIR_VARIABLE} isn't set, the folder is {Path.cwd()}"
         )
         raise StoreError(
-            f"there is no pool directory {self.pool_dir} ({why}): start one with `adg pool add FILE`, or go to the folder "
-            f"that has yours, or set {DATA_DIR_VARIABLE}"
+            f"there is no pool directory {self.place('pool')} ({why}): start one with `adg pool add FILE`, or go to the "
+            f"folder that has yours, or set {DATA_DIR_VARIABLE}"
         )
+
+    def place(self, *names: str) -> str:
+        """Where something lies, as its users name it."""
+        return "/".join((self.data_dir.rstrip("/") if "://" in self.data_dir else str(self.root), *names))
 
     @property
     def vectors(self) -> VectorTables:
-        return VectorTables(self.root / "lancedb")
+        return VectorTables(self.root / "lancedb", self.place("lancedb"))
 
     @property
     def quarantine(self) -> Quarantine:
@@ -111,7 +135,7 @@ class Store(dg.ConfigurableResource):
 
     def unfinished(self) -> list[str]:
         """Shards with answers that are in no table yet, sorted."""
-        return sorted(path.stem for path in self.journal_path("x").parent.glob("*.jsonl"))
+        return sorted(name.removesuffix(".jsonl") for name in journals_in(self.journal_path("x").parent))
 
     @property
     def kept_answers(self) -> KeptAnswers:
@@ -160,7 +184,8 @@ class Store(dg.ConfigurableResource):
         """Shards of which the asset is stored, sorted."""
         if asset in TABLES:
             return self.vectors.shards(asset)
-        return sorted(path.stem for path in (self.root / asset).glob("*.parquet"))
+        names = names_in(self.root / asset)
+        return sorted(name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
 
     def all_shards(self) -> set[str]:
         """Shards of which anything is stored."""
@@ -177,9 +202,9 @@ class Store(dg.ConfigurableResource):
                     self.kept_answers.take(self.table_path(asset, shard))
                     self.kept_answers.take(self.journal_path(shard))
                 else:
-                    self.table_path(asset, shard).unlink(missing_ok=True)
+                    remove(self.table_path(asset, shard))
         for path in (self.rejects_path(shard), self.versions_dir / shard):
-            path.unlink(missing_ok=True)
+            remove(path)
         for table in TABLES:
             with self.shard_lock(table, shard):
                 self.vectors.remove(table, shard)
@@ -200,10 +225,14 @@ class Store(dg.ConfigurableResource):
     def arms(self) -> set[str]:
         """Arms of which a subset is stored, at hand or before."""
         folders = (self.root / kind for kind in ("selections", "subset_history"))
-        return {path.name for folder in folders for path in folder.glob("[!.]*")}
+        return {name for folder in folders for name in names_in(folder, folders=True)}
+
+    def selected_arms(self) -> list[str]:
+        """Arms of which a subset is at hand."""
+        return names_in(self.root / "selections", folders=True)
 
     def selection_dir(self, arm: str) -> Path:
-        return self.root / "selections" / arm
+        return folder_at_hand(self.root / "selections" / arm)
 
     def selection_manifest(self, arm: str) -> dict[str, Any] | None:
         return read_manifest(self.selection_dir(arm))
@@ -213,7 +242,7 @@ class Store(dg.ConfigurableResource):
 
     def drawn_dir(self, arm: str, seed: int) -> Path:
         """Subset that an arm which draws at random has for a training seed, other than its own at hand."""
-        return self.root / "subset_draws" / arm / str(seed)
+        return folder_at_hand(self.root / "subset_draws" / arm / str(seed))
 
     def remember_subset(self, arm: str, kept: Kept) -> None:
         """Somebody asked for this subset: its settings hold, no pin does."""
@@ -245,7 +274,15 @@ class Store(dg.ConfigurableResource):
             raise
 
     def checkpoint_dir(self, arm: str, seed: int) -> Path:
-        return checkpoint_folder(self.root / "checkpoints" / arm, seed)
+        """Where a checkpoint lies. Of one in an object store the weights may still be there: `whole_checkpoint`."""
+        return folder_at_hand(checkpoint_folder(self.root / "checkpoints" / arm, seed), SMALL)
+
+    def whole_checkpoint(self, arm: str, seed: int) -> Path:
+        return folder_at_hand(checkpoint_folder(self.root / "checkpoints" / arm, seed))
+
+    def trained_arms(self) -> list[str]:
+        """Arms of which a checkpoint is, or was, stored."""
+        return names_in(self.root / "checkpoints", folders=True)
 
     def trained_seeds(self, arm: str) -> list[int]:
         """Seeds of which a checkpoint of the arm is stored."""
@@ -259,7 +296,7 @@ class Store(dg.ConfigurableResource):
     @property
     def benchmark_data(self) -> Path:
         """What the benchmarks ask, as `adg benchmarks prepare` laid it out."""
-        return self.root / "benchmark_data"
+        return tree_at_hand(self.root / "benchmark_data")
 
     def results_dir(self, arm: str, seed: int, suite: str, limit: int | None = None) -> Path:
         """Results of an arm's checkpoint; those of a quick look apart."""
@@ -268,6 +305,19 @@ class Store(dg.ConfigurableResource):
     def model_results_dir(self, model: str, suite: str, limit: int | None = None) -> Path:
         """Results of a model that isn't an arm's checkpoint. An arm's name begins otherwise, so they don't meet."""
         return self.root / "benchmarks" / "_models" / model / results_name(suite, limit)
+
+    def evaluated(self, arm: str) -> list[tuple[int, str]]:
+        """Seed and folder of all results of an arm that are stored."""
+        of_arm = self.root / "benchmarks" / arm
+        seeds = sorted(int(name) for name in names_in(of_arm, folders=True) if name.isdigit())
+        return [(seed, name) for seed in seeds for name in names_in(of_arm / str(seed), folders=True)]
+
+    def evaluated_arms(self) -> list[str]:
+        return [name for name in names_in(self.root / "benchmarks", folders=True) if not name.startswith("_")]
+
+    def evaluated_models(self) -> list[str]:
+        """Models that aren't an arm's checkpoint and of which results are stored."""
+        return names_in(self.root / "benchmarks" / "_models", folders=True)
 
     def report_dir(self, suite: str, limit: int | None = None) -> Path:
         """Where the report of the newest comparison on a suite lies."""

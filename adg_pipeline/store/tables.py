@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import write_atomically
+from adg_pipeline.host.shared_files import all_at_hand, at_hand, end_of
 from adg_pipeline.store.provenance import Provenance
 
 # What Arrow and polars raise for a damaged file. Some damage makes polars panic, which isn't even an Exception.
 UNREADABLE = (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 PROVENANCE_KEY = b"adg.provenance"
+_FOOTER = 2**16  # bytes of a file's end, in which its schema nearly always lies
 
 
 def write_table(path: Path, table: pa.Table, provenance: Provenance) -> None:
@@ -26,7 +28,7 @@ def write_table(path: Path, table: pa.Table, provenance: Provenance) -> None:
 def read_provenance(path: Path) -> Provenance | None:
     """Provenance of a stored table, or None where there is no table. Raises StoreError for a damaged one."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = _schema(path).metadata or {}
     except FileNotFoundError:
         return None
     except (OSError, pa.ArrowException) as error:
@@ -41,10 +43,20 @@ def read_provenance(path: Path) -> Provenance | None:
         raise damaged(path, error) from error
 
 
+def _schema(path: Path) -> pa.Schema:
+    """From the end of the file alone, where that lies in an object store: tables of answers are large."""
+    end = end_of(path, _FOOTER)
+    if end is None:
+        return pq.read_schema(path)
+    if len(end) >= 8 and (needed := int.from_bytes(end[-8:-4], "little") + 8) > len(end) == _FOOTER:
+        end = end_of(path, needed) or b""
+    return pq.read_schema(pa.BufferReader(end))
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A stored table, or some of its columns. Raises StoreError that names a missing or damaged file."""
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+        return pq.read_table(at_hand(path), columns=None if columns is None else list(columns), partitioning=None)
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (OSError, pa.ArrowException) as error:
@@ -53,7 +65,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 def scan_tables(paths: Sequence[Path]) -> pl.LazyFrame:
     """The tables one after the other, read lazily: only the columns a query needs."""
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in all_at_hand(paths) if not path.exists()]
     if missing:
         raise StoreError(f"{missing[0]}: missing ({len(missing)} in all); materialise {missing[0].parent.name} again")
     return pl.scan_parquet([str(path) for path in paths], glob=False)

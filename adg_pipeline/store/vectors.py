@@ -19,6 +19,7 @@ import pyarrow as pa
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.disk import disk_fault, disk_faults
 from adg_pipeline.host.files import locked, write_atomically
+from adg_pipeline.host.shared_files import at_hand, names_in, remove
 from adg_pipeline.store.ledger import Shelf
 from adg_pipeline.store.provenance import Provenance
 
@@ -76,8 +77,12 @@ class VectorTables:
     Shard keys hold only letters, digits, "_" and "-" (`formats.split.shard_key`), and are quoted in filters all the same.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, place: str | None = None) -> None:
+        """directory: where their provenance lies on this machine. place: where LanceDB has them, if it is another one: it
+        reads and writes an object store itself."""
         self._directory = directory
+        self._place = place or str(directory)
+        self._is_remote = "://" in self._place
 
     def provenance(self, table: str, shard: str) -> Provenance | None:
         return _read_stamp(self._stamp(table, shard))
@@ -87,7 +92,8 @@ class VectorTables:
         return Shelf(self._stamp(table, "x").parent, ".json", _read_stamp)
 
     def shards(self, table: str) -> list[str]:
-        return sorted(path.stem for path in self._stamp(table, "x").parent.glob("*.json"))
+        names = names_in(self._stamp(table, "x").parent)
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
     def write(
         self,
@@ -100,7 +106,7 @@ class VectorTables:
         """Replace a shard's vectors in one commit, streaming the batches. `provenance` is asked for after the last."""
         stamp = self._stamp(table, shard)
         with disk_faults(stamp):
-            stamp.unlink(missing_ok=True)
+            remove(stamp)
         lance = self._for_writing(table, dimension)
         version = lance.version
         source = _Source(batches)
@@ -152,6 +158,8 @@ class VectorTables:
 
     def damage(self, table: str) -> StoreError | None:
         """What can be seen of damage without opening the table: missing or truncated files. None if there is none."""
+        if self._is_remote:  # objects are whole; and to look at each would take a request
+            return None
         path = self._directory / f"{table}.lance"
         what = truncated_or_missing(path) if path.is_dir() else ""
         if not path.is_dir() and self.shards(table):
@@ -160,7 +168,7 @@ class VectorTables:
 
     def remove(self, table: str, shard: str) -> None:
         """Remove a shard's vectors and its provenance."""
-        self._stamp(table, shard).unlink(missing_ok=True)
+        remove(self._stamp(table, shard))
         if self._exists(table):
             with self._faults(table):
                 self._open(table).delete(_shard_is(shard))
@@ -202,8 +210,8 @@ class VectorTables:
                 if lance.schema.field("vector").type.list_size == dimension:
                     return lance
                 # Another embedder: vectors of two lengths can't share a table, and none of the old ones is up to date.
-                for stamp in self._stamp(table, "x").parent.glob("*.json"):
-                    stamp.unlink()
+                for known in self.shards(table):
+                    remove(self._stamp(table, known))
                 database.drop_table(table)
             with self._faults(table):
                 created: Any = database.create_table(table, schema=vector_schema(dimension))
@@ -219,9 +227,12 @@ class VectorTables:
     def _connect(self) -> "lancedb.DBConnection":
         import lancedb  # takes over a second, which sensors and `adg status` needn't spend
 
-        return lancedb.connect(self._directory)
+        return lancedb.connect(self._place)
 
     def _exists(self, table: str) -> bool:
+        if self._is_remote:
+            with self._faults(table):
+                return table in self._connect().list_tables().tables
         return (self._directory / f"{table}.lance").is_dir()
 
     def _stamp(self, table: str, shard: str) -> Path:
@@ -248,6 +259,12 @@ class VectorTables:
 
     def _damaged(self, table: str, reason: str) -> StoreError:
         path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table
+        if self._is_remote:
+            return StoreError(
+                f"{self._place}/{table}.lance: can't be used ({reason}). If it is damaged, delete it and "
+                f"{self._place}/provenance/{table}, then run again: vectors are made anew from the stored texts, no answer "
+                "is generated twice."
+            )
         return StoreError(
             f"{path}: damaged ({reason}). Delete {path} and {stamps}, then run again: vectors are made anew from the "
             "stored texts, no answer is generated twice.",
@@ -332,7 +349,7 @@ def _indices(lance: "lancedb.table.Table") -> list[str]:
 
 def _read_stamp(path: Path) -> Provenance | None:
     try:
-        return Provenance.from_json(path.read_bytes())
+        return Provenance.from_json(at_hand(path).read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

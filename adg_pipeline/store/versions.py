@@ -24,19 +24,19 @@ def known_version(file: ShardFile, stored: Provenance | None, memory: Path) -> s
     read, sha256 = stored.inputs.get("file", ""), stored.facts.get("sha256")
     if sha256 is None or not read.startswith(f"{file.size}-"):
         return hint
-    return read if _sha256(file.path, hint, memory / stored.shard) == sha256 else hint
+    return read if _sha256(file, hint, memory / stored.shard) == sha256 else hint
 
 
 @lru_cache(maxsize=100_000)
-def _sha256(path: Path, hint: str, memory: Path) -> str:
+def _sha256(file: ShardFile, hint: str, memory: Path) -> str:
     """SHA-256 of the bytes that this time and size stand for; empty where they can't be read."""
     with suppress(OSError, ValueError):
         seen, sha256 = memory.read_text(encoding="ascii").split()
         if seen == hint:
             return sha256
     try:
-        sha256 = sha256_of(path)
-        status = path.stat()
+        sha256 = sha256_of(file.at_hand())
+        status = file.path.stat()
     except OSError:
         return ""
     # Written to while it was read: whoever looks next finds another time. A store that can't be written is hashed again.

@@ -102,7 +102,7 @@ def run_under_kills(
     pipeline was done before the last of them.
     """
     rng = random.Random(seed)
-    wait = wait or partial(wait_for_moment, data=bench.folder / "data", longest=8.0)
+    wait = wait or partial(wait_for_moment, data=bench.data, longest=8.0)
     done: list[Kill] = []
     for _ in range(kills + 10):
         parts = ["worker", "all", "worker", "all", "training"]
@@ -192,7 +192,7 @@ def _kill_parts(bench: Workbench, rng: random.Random, kills: int, done: list[Kil
     root = psutil.Process(dev.process.pid)
     while len(done) < kills and dev.process.poll() is None and not _is_up_to_date(bench):
         part = rng.choice(["worker", "worker", "step", "step", "daemon", "server", "all"])
-        moment = wait_for_moment(rng, alive=partial(_runs, dev.process), data=bench.folder / "data", longest=12.0)
+        moment = wait_for_moment(rng, alive=partial(_runs, dev.process), data=bench.data, longest=12.0)
         victim = root if part == "all" else find(root, part)
         if victim is None or dev.process.poll() is not None:
             continue

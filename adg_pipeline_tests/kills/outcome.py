@@ -52,7 +52,7 @@ def outcome(bench: Workbench) -> Outcome:
             found = dict(rows)
             assert len(found) == len(rows), f"{asset} {shard}: a vector stands twice"
             vectors[asset, shard] = found
-    weights = store.checkpoint_dir("adg", 42) / "model.safetensors"
+    weights = store.whole_checkpoint("adg", 42) / "model.safetensors"
     checkpoint = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
     return Outcome(bench.subset(), tables, vectors, checkpoint)
 
@@ -92,7 +92,7 @@ def leftovers(bench: Workbench) -> dict[str, Any]:
         claimed = [
             slot for pool in storage.get_pool_limits() for slot in storage.get_concurrency_info(pool.name).claimed_slots
         ]
-    root = bench.folder / "data"
+    root = bench.data
     parts = [str(path.relative_to(root)) for path in root.rglob(".*") if path.suffix in (".tmp", ".old")]
     unfinished = [str(path.relative_to(root)) for path in (root / "generations" / "unfinished").glob("*")]
     found = {"runs": running, "slots": claimed, "part files": parts, "unfinished answers": unfinished}

@@ -181,11 +181,6 @@ def test_a_shard_put_aside_is_let_go_by_the_stage_that_put_it_there(store: Store
     assert store.quarantine.all() == {}
 
 
-def test_an_object_store_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StoreError, match="s3://bucket/x: object stores are not supported"):
-        _ = Store(data_dir="s3://bucket/x").root
-
-
 def test_what_a_killed_process_left_beside_a_file_goes_at_the_next_write(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()

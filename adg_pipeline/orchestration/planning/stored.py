@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from adg_pipeline.algorithms.costs import ANSWERS, REFERENCES, SAMPLING, SCORES, STAGES, TRAINING, Profile, Rate
+from adg_pipeline.host.shared_files import at_hand
 from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import read_training_manifest
 from adg_pipeline.store.provenance import Provenance, Recipe
@@ -110,7 +111,7 @@ def units_of(store: Store, stage: str, stored: Provenance) -> float:
 
 
 def _tokens(store: Store, shard: str, column: str) -> float:
-    if not store.table_path(SAMPLING, shard).exists():
+    if not at_hand(store.table_path(SAMPLING, shard)).exists():
         return 0.0
     values = store.read_table(SAMPLING, shard, [column])[column].to_pylist()
     return float(sum(one or 0 for value in values for one in (value if isinstance(value, list) else [value])))
@@ -128,7 +129,7 @@ def _disk_units(stored: Provenance) -> int:
 def bytes_of(store: Store, stored: Provenance) -> float:
     if stored.asset in TABLES:
         return stored.rows * (BYTES_PER_FLOAT * stored.facts["dimension"] + BYTES_OF_IDS)
-    return float(store.table_path(stored.asset, stored.shard).stat().st_size)
+    return float(at_hand(store.table_path(stored.asset, stored.shard)).stat().st_size)
 
 
 def with_trainings(store: Store, profile: Profile) -> Profile:
@@ -137,9 +138,9 @@ def with_trainings(store: Store, profile: Profile) -> Profile:
         return profile
     found = [
         manifest
-        for path in (store.root / "checkpoints").glob("[!.]*")
-        for seed in store.trained_seeds(path.name)
-        if (manifest := read_training_manifest(store.checkpoint_dir(path.name, seed))) is not None
+        for arm in store.trained_arms()
+        for seed in store.trained_seeds(arm)
+        if (manifest := read_training_manifest(store.checkpoint_dir(arm, seed))) is not None
     ]
     seconds, tokens = sum(one["seconds"] for one in found), sum(one["tokens"] for one in found)
     if not seconds or not tokens:

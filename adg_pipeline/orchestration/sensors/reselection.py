@@ -96,9 +96,7 @@ def build_reselection_sensor(interval_seconds: int) -> dg.SensorDefinition:
         except (PipelineError, OSError, ValueError) as error:
             return dg.SkipReason(f"the scores can't be looked at: {error}")
         # Those at hand too: a store may be older than its instance, or come from elsewhere.
-        stored = [
-            name for name in store.arms() if name in known_arms(settings.arms) and store.selection_dir(name).exists()
-        ]
+        stored = [name for name in store.selected_arms() if name in known_arms(settings.arms)]
         register(context.instance, arm_partitions, [*arms, *stored])
         trained = {seed for arm in stored for seed in store.trained_seeds(arm)}
         register(context.instance, seeds, [str(seed) for seed in {settings.finetuned_checkpoint.seed, *trained}])

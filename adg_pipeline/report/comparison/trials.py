@@ -20,7 +20,7 @@ from adg_pipeline.settings.sections import SelectionConfig
 from adg_pipeline.store import Store
 from adg_pipeline.store.checkpoints import read_training_manifest
 from adg_pipeline.store.history import subset_learnt
-from adg_pipeline.store.results import NotComparable, Results, read_results, require_comparable, results_name
+from adg_pipeline.store.results import NotComparable, Results, read_results, require_comparable
 from adg_pipeline.store.selections import content_id
 
 
@@ -64,7 +64,7 @@ def read_trials(store: Store, arms: Sequence[str], seeds: Sequence[int], suite: 
                 missing.append(f"{arm}, seed {seed}: not trained")
             elif results is None:
                 missing.append(f"{arm}, seed {seed}: not evaluated on {suite}")
-            elif results.manifest["model"]["content"] != _content(store.checkpoint_dir(arm, seed)):
+            elif results.manifest["model"]["content"] != _content(store.whole_checkpoint(arm, seed)):
                 missing.append(f"{arm}, seed {seed}: its results are of another checkpoint than the one at hand")
             else:
                 trials.append(Trial(arm, seed, training, results))
@@ -79,7 +79,7 @@ def read_trials(store: Store, arms: Sequence[str], seeds: Sequence[int], suite: 
 def read_untuned(store: Store, trials: Sequence[Trial], suite: str, limit: int | None) -> Results | str:
     """Results of the backbone that was tuned, or why they can't stand beside those of the trials."""
     tuned = trials[0].training["job"]["base_fingerprint"]
-    every = (store.root / "benchmarks" / "_models").glob(f"*/{results_name(suite, limit)}")
+    every = (store.model_results_dir(model, suite, limit) for model in store.evaluated_models())
     stored = [results for folder in every if (results := read_results(folder)) is not None]
     found = [results for results in stored if results.manifest["model"]["content"] == tuned["content"]]
     if not found:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from adg_pipeline.host.files import swap_in
 from adg_pipeline.resources.trainer.checkpoints import flush
 from adg_pipeline.resources.trainer.job import MANIFEST, TrainingJob, TrainingManifest
 
@@ -24,9 +25,7 @@ def publish(finished: Path, output: Path) -> None:
     """
     flush(finished)
     replaced = _replaced(output)
-    if output.exists():
-        output.rename(replaced)
-    finished.rename(output)
+    swap_in(finished, output, replaced)
     _delete(replaced)
 
 
