@@ -2,9 +2,9 @@
 
     python -m benchmarks.kills [--kills 60] [--seed 0]
 
-Four kinds of pipelines in turn, each on a pool of its own, until there were enough kills: `adg run --train` (its worker, a
-step, the training, or all of it), the same with nothing but selection and training left to do, `adg run` against a counting
-server, and `dagster dev` with its sensors (run worker, step, daemon, code server, or all). The exit code is 1 if rows,
+Five kinds of pipelines in turn, each on a pool of its own, until there were enough kills: `adg run --train` (its worker, a
+step, the training, or all of it), the same in an object store, the same with nothing but selection and training left to do,
+`adg run` against a counting server, and `dagster dev` with its sensors (run worker, step, daemon, code server, or all). The exit code is 1 if rows,
 vectors, subset or weights differ, the ledger says other than the tables, anything is left behind, or more requests were paid
 twice than were in flight.
 """
@@ -31,11 +31,13 @@ from adg_pipeline_tests.kills.campaign import (
 )
 from adg_pipeline_tests.kills.outcome import Outcome, assert_same, leftovers, outcome
 from adg_pipeline_tests.kills.victims import wait_for_moment
+from adg_pipeline_tests.object_store.hosts import Host, new_bucket
+from adg_pipeline_tests.object_store.s3_server import s3_server
 from adg_pipeline_tests.resources.generators.faulty_server import FaultyServer, serve, slow
 from adg_pipeline_tests.workbench import Workbench
 
 SECONDS = 900.0  # longest time for one watched pipeline
-SHARES = {"command": 0.4, "late": 0.15, "endpoint": 0.15}  # the rest goes to `dagster dev`
+SHARES = {"command": 0.25, "objects": 0.25, "late": 0.1, "endpoint": 0.15}  # the rest goes to `dagster dev`
 
 
 class Campaigns:
@@ -56,6 +58,18 @@ class Campaigns:
 
         self._repeat("command", kills, 12, run, expected)
 
+    def objects(self, server: str, expected: Outcome, kills: int) -> None:
+        def run(bench: Workbench, most: int) -> list[Kill]:
+            prepare(bench)
+            return run_under_kills(bench, self.seed, most, ["--train"])
+
+        with new_bucket(server) as url:
+
+            def new(name: str) -> Workbench:
+                return Host(self.folder / name, url=f"{url}/{name}")
+
+            self._repeat("objects", kills, 12, run, expected, new)
+
     def late(self, expected: Outcome, kills: int) -> None:
         """Kills of the selection and the training: the shards are computed already."""
 
@@ -63,7 +77,7 @@ class Campaigns:
             prepare(bench)
             run_command(bench, "--budget", "10")
             folders = ("semantic_bins", "selections", "checkpoints")
-            wait = partial(wait_for_moment, data=bench.folder / "data", longest=8.0, folders=folders)
+            wait = partial(wait_for_moment, data=bench.data, longest=8.0, folders=folders)
             return run_under_kills(bench, self.seed, most, ["--train"], wait)
 
         self._repeat("late", kills, 8, run, expected)
@@ -90,12 +104,18 @@ class Campaigns:
         self._repeat("endpoint", kills, 6, run, expected)
 
     def _repeat(
-        self, name: str, kills: int, most: int, run: Callable[[Workbench, int], list[Kill]], expected: Outcome
+        self,
+        name: str,
+        kills: int,
+        most: int,
+        run: Callable[[Workbench, int], list[Kill]],
+        expected: Outcome,
+        new: Callable[[str], Workbench] | None = None,
     ) -> None:
         wanted = len(self.kills) + kills
         while len(self.kills) < wanted:
             self.seed += 1
-            bench = self.new(f"{name}-{self.seed}")
+            bench = (new or self.new)(f"{name}-{self.seed}")
             began = time.monotonic()
             try:
                 done = run(bench, min(most, wanted - len(self.kills)))
@@ -130,6 +150,8 @@ def main() -> int:
         server.fault = slow(0.2)
         share = {name: round(options.kills * part) for name, part in SHARES.items()}
         campaigns.command(trained, share["command"])
+        with s3_server() as address:
+            campaigns.objects(address, trained, share["objects"])
         campaigns.late(trained, share["late"])
         campaigns.endpoint(server, outcome(answered), share["endpoint"])
         campaigns.watched(trained.without_checkpoint(), options.kills - sum(share.values()))

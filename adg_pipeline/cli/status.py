@@ -57,7 +57,7 @@ def status(all_shards: bool, overrides: Sequence[str], as_json: bool) -> None:
     if all_shards:
         print_rows(tables["shards"], as_json)
     else:
-        click.echo(f"pool: {len(tables['shards']):,} shards in {store.pool_dir}")
+        click.echo(f"pool: {len(tables['shards']):,} shards in {store.place('pool')}")
         for line in summary(tables["shards"]):
             click.echo(line)
     for row in tables["subsets"]:

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from adg_pipeline.errors import PipelineError
+from adg_pipeline.errors import PipelineError, StoreError
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.gpu_devices import visible_gpus
+from adg_pipeline.host.shared_files import object_store_of
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.orchestration.compute import GPU_POOL
 from adg_pipeline.orchestration.instance import beyond_this_host, storage_in_words
@@ -86,6 +87,9 @@ def _data(store: Store) -> Iterator[Look]:
         yield Look("data", "fails", f"{nearest} can't be written to: set ADG_DATA_DIR to a folder that can")
         return
     free = shutil.disk_usage(nearest).free
+    if object_store_of(root / "pool"):
+        yield Look("data", "ok", f"{store.data_dir}; this machine's copy: {root}, {free / 1e9:,.0f} GB free")
+        return
     place = f"{root}{'' if root.exists() else ' (not there yet)'}, {free / 1e9:,.0f} GB free"
     if free < LITTLE_DISK:
         yield Look("data", "warning", f"{place}: `adg plan` tells what a run takes")
@@ -94,13 +98,15 @@ def _data(store: Store) -> Iterator[Look]:
 
 
 def _pool(store: Store) -> Iterator[Look]:
-    if not store.pool_dir.is_dir():
-        yield Look("pool", "warning", f"there is no pool in {store.pool_dir}: `adg pool add FILE` makes one")
+    try:
+        store.require_pool()
+    except StoreError:
+        yield Look("pool", "warning", f"there is no pool in {store.place('pool')}: `adg pool add FILE` makes one")
         return
     listing = list_shards(store.pool_dir)
     yield from (Look("pool", "warning", problem) for problem in listing.problems)
     state: State = "ok" if listing.shards else "warning"
-    yield Look("pool", state, f"{len(listing.shards):,} shards in {store.pool_dir}")
+    yield Look("pool", state, f"{len(listing.shards):,} shards in {store.place('pool')}")
 
 
 def _gpus(in_force: InForce) -> Iterator[Look]:

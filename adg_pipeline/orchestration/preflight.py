@@ -36,7 +36,7 @@ def pool_to_run(store: Store) -> PoolListing:
     if not listing.shards:
         problems = "".join(f"; {problem}" for problem in listing.problems)
         raise PipelineError(
-            f"the pool directory {store.pool_dir} holds no shards: add some with `adg pool add FILE`{problems}"
+            f"the pool directory {store.place('pool')} holds no shards: add some with `adg pool add FILE`{problems}"
         )
     return listing
 

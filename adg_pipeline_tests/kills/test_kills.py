@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adg_pipeline.host.mirror import Bucket
 from adg_pipeline_tests.kills.campaign import (
     ENDPOINT_IN_FLIGHT,
     paid_twice,
@@ -19,6 +20,8 @@ from adg_pipeline_tests.kills.campaign import (
     watch_under_kills,
 )
 from adg_pipeline_tests.kills.outcome import assert_same, leftovers, outcome
+from adg_pipeline_tests.object_store.hosts import Host, new_bucket
+from adg_pipeline_tests.object_store.s3_server import s3_server
 from adg_pipeline_tests.resources.generators.faulty_server import serve, slow
 from adg_pipeline_tests.workbench import Workbench
 
@@ -34,6 +37,23 @@ def test_the_command_called_again_after_each_kill_ends_as_if_nothing_had_been(be
     assert undisturbed.adg("run", "--train").code == 0
     assert_same(outcome(bench), outcome(undisturbed))
     assert leftovers(bench) == {}
+
+
+@pytest.mark.slow
+def test_a_store_in_an_object_store_outlives_the_same(
+    bench: Workbench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with s3_server() as server, new_bucket(server) as url:
+        host = Host(tmp_path / "host", capfd, url=url)
+        prepare(host, shards=2)
+        kills = run_under_kills(host, seed=8, kills=4, arguments=("--train",))
+        print("\n".join(map(str, kills)))  # noqa: T201
+        assert len(kills) >= 3
+        prepare(bench, shards=2)
+        assert bench.adg("run", "--train").code == 0
+        assert_same(outcome(host), outcome(bench))
+        assert leftovers(host) == {}
+        assert Bucket(url).below("generations/unfinished") == []
 
 
 @pytest.mark.slow

@@ -105,6 +105,7 @@ def test_the_subset_is_that_of_a_disk_and_another_host_goes_on_where_the_first_o
     assert [row["subset"] for row in status["subsets"]] == [before]
 
 
+@pytest.mark.slow
 def test_two_hosts_at_once_ask_each_request_once(host: Host, other_host: Host, bench: Workbench) -> None:
     with serve() as server:
         server.fault = slow(0.02)
@@ -122,6 +123,7 @@ def test_two_hosts_at_once_ask_each_request_once(host: Host, other_host: Host, b
         assert one.subset() == bench.subset()
 
 
+@pytest.mark.slow
 def test_when_a_host_is_lost_another_one_pays_again_only_for_what_lay_on_its_disk_alone(
     host: Host, other_host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from adg_pipeline.errors import StoreError
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta, PutResult
-    from obstore.store import ClientConfig, ObjectStore
+    from obstore import GetOptions, ObjectMeta, PutResult, UpdateVersion
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-PATIENCE = 180.0
+PATIENCE = 60.0
 _CLOUDS = ("AWS", "GOOGLE", "AZURE")
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 
@@ -30,6 +30,13 @@ class Same(Enum):
 
 class Taken(Exception):
     """Another writer was there first: the object exists, or isn't the version that it was to replace."""
+
+
+class Version(NamedTuple):
+    """Of an object. tag: its ETag, by which versions are told apart. generation: what Google's store asks for besides."""
+
+    tag: str
+    generation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +71,11 @@ class Bucket:
             # An hour for one object: a checkpoint's weights come in one answer. What stands in the environment of a client's
             # options doesn't count where there are others.
             plain = any(os.environ.get(f"{name}_ALLOW_HTTP", "").lower() in ("1", "true") for name in _CLOUDS)
+            retries: RetryConfig = {"retry_timeout": self._patience, "max_retries": 1000}
             options: ClientConfig = {"timeout": "1 hour", "connect_timeout": "10 seconds", "allow_http": plain}
-            return from_url(self.url, client_options=options, retry_config={"retry_timeout": self._patience})
+            return from_url(self.url, client_options=options, retry_config=retries)
 
-    def get(self, key: str, unless: str | None = None) -> tuple[bytes, str] | Same | None:
+    def get(self, key: str, unless: str | None = None) -> tuple[bytes, Version] | Same | None:
         """An object's bytes and version; `Same` where that is `unless`; None where there is none."""
         import obstore
 
@@ -89,20 +97,24 @@ class Bucket:
                 found = obstore.get(self._store, key, options=_unless(unless))
                 for chunk in found.stream(min_chunk_size=4 * 2**20):
                     place.write(chunk)
-                return _version(found.meta)
+                return _version(found.meta).tag
         except obstore.exceptions.NotModifiedError:
             return Same.SAME
         except FileNotFoundError:
             return None
 
-    def put(self, key: str, what: bytes | Path, *, new: bool = False, instead_of: str | None = None) -> str:
+    def put(self, key: str, what: bytes | Path, *, new: bool = False, instead_of: Version | None = None) -> Version:
         """Put an object, whole or not at all; its version. Raises Taken unless it is `new`, or replaces that version."""
         import obstore
 
-        mode = "create" if new else {"e_tag": instead_of} if instead_of else "overwrite"
+        replaced: UpdateVersion | None = None
+        if instead_of is not None:
+            replaced = {"e_tag": instead_of.tag}
+            if instead_of.generation is not None:
+                replaced["version"] = instead_of.generation
         try:
             with self._faults(key):
-                return _version(obstore.put(self._store, key, what, mode=mode))  # type: ignore[arg-type]
+                return _version(obstore.put(self._store, key, what, mode="create" if new else replaced or "overwrite"))
         except (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError) as error:
             # Perhaps it was put, and only the answer lost on its way, so that the next try met itself.
             if isinstance(what, bytes) and isinstance(found := self.get(key), tuple) and found[0] == what:
@@ -132,7 +144,7 @@ class Bucket:
 
         try:
             with self._faults(key):
-                return _version(obstore.head(self._store, key))
+                return _version(obstore.head(self._store, key)).tag
         except FileNotFoundError:
             return None
 
@@ -168,9 +180,10 @@ class Bucket:
         key = f".adg/probe-{uuid.uuid4().hex}"
         try:
             version = self.put(key, b"1", new=True)
-            for condition in ({"new": True}, {"instead_of": f'"{"0" * 32}"'}):
+            other = Version(f'"{"0" * 32}"', version.generation and str(int(version.generation) - 1))
+            for is_new in (True, False):
                 try:
-                    self.put(key, b"2", **condition)
+                    self.put(key, b"2", new=is_new, instead_of=None if is_new else other)
                 except Taken:
                     continue
                 raise StoreError(
@@ -206,12 +219,11 @@ class Bucket:
 
 
 def _object(meta: "ObjectMeta") -> Object:
-    return Object(meta["path"], _version(meta), meta["size"], meta["last_modified"])
+    return Object(meta["path"], _version(meta).tag, meta["size"], meta["last_modified"])
 
 
-def _version(meta: "ObjectMeta | PutResult") -> str:
-    """ETag; where a store has none (a plain file system's doesn't), its version."""
-    return str(meta["e_tag"] or meta["version"])
+def _version(meta: "ObjectMeta | PutResult") -> Version:
+    return Version(str(meta["e_tag"] or meta["version"]), meta["version"])
 
 
 def _told(error: Exception) -> str:

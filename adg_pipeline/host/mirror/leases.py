@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from adg_pipeline.errors import StoreError
-from adg_pipeline.host.mirror.bucket import Bucket, Same, Taken
+from adg_pipeline.host.mirror.bucket import Bucket, Same, Taken, Version
 
 EXPIRES, RENEWS, LOOKS = 60.0, 15.0, 1.0  # seconds
 
@@ -32,7 +32,7 @@ class _Held:
     key: str
     owner: str
     token: str
-    version: str
+    version: Version
     number: int
     renewed: float
     lost: bool = False
@@ -81,9 +81,10 @@ def require_held() -> None:
 
 
 def _take(bucket: Bucket, key: str, owner: str) -> _Held:
-    token, seen, since = uuid.uuid4().hex, None, 0.0
+    token, since = uuid.uuid4().hex, 0.0
+    seen: Version | None = None
 
-    def put(number: int, instead_of: str | None) -> _Held:
+    def put(number: int, instead_of: Version | None) -> _Held:
         began = time.monotonic()
         version = bucket.put(key, _text(owner, token, number), new=instead_of is None, instead_of=instead_of)
         return _Held(bucket, key, owner, token, version, number, began)

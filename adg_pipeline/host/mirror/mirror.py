@@ -94,7 +94,7 @@ class Mirror:
     def put(self, made: Path, path: Path) -> str:
         """Put a finished file into the bucket as `path`; its version, to be remembered once it lies there locally too."""
         require_held()
-        return self.bucket.put(self._key(path), made)
+        return self.bucket.put(self._key(path), made).tag
 
     def remember(self, path: Path, version: str) -> None:
         """The local file is that version of its object."""
@@ -121,10 +121,12 @@ class Mirror:
             self._forget_folder(path)
             return
         if isinstance(found, Same):
-            found = (self._place(pointer).read_bytes(), str(known))
-        told = json.loads(found[0])
+            text, tag = self._place(pointer).read_bytes(), str(known)
+        else:
+            text, tag = found[0], found[1].tag
+        told = json.loads(text)
         names = [name for name, file in told["files"].items() if largest is None or file["bytes"] <= largest]
-        if found[1] == known and all((path / name).is_file() for name in names):
+        if tag == known and all((path / name).is_file() for name in names):
             return
         with self._temporary() as temporary, self._temporary() as old:
             temporary.mkdir()
@@ -151,7 +153,7 @@ class Mirror:
             with suppress(FileNotFoundError):
                 path.rename(old)
             temporary.rename(path)
-        self._remember_pointer(path, found[0], found[1])
+        self._remember_pointer(path, text, tag)
 
     def put_folder(self, made: Path, path: Path) -> tuple[bytes, str]:
         """Put a finished folder into the bucket as `path`; what `remember_folder` is to be told of it."""
@@ -176,7 +178,7 @@ class Mirror:
             except Taken:
                 continue
             self._clear_replaced(key, {content, str(replaced)})
-            return text, version
+            return text, version.tag
 
     def remember_folder(self, path: Path, put: tuple[bytes, str]) -> None:
         self._remember_pointer(path, *put)
