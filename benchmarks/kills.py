@@ -4,9 +4,9 @@
 
 Five kinds of pipelines in turn, each on a pool of its own, until there were enough kills: `adg run --train` (its worker, a
 step, the training, or all of it), the same in an object store, the same with nothing but selection and training left to do,
-`adg run` against a counting server, and `dagster dev` with its sensors (run worker, step, daemon, code server, or all). The exit code is 1 if rows,
-vectors, subset or weights differ, the ledger says other than the tables, anything is left behind, or more requests were paid
-twice than were in flight.
+`adg run` against a counting server, and `dagster dev` with its sensors (run worker, step, daemon, code server, or all). The
+exit code is 1 if rows, vectors, subset or weights differ, the ledger says other than the tables, anything is left behind, or
+more requests were paid twice than were in flight.
 """
 
 import argparse
