@@ -38,3 +38,26 @@ def repair(as_json: bool) -> None:
             click.echo(f"damaged: {damage}")
     if look.damages:
         raise SystemExit(1)
+
+
+@store.command(short_help="Delete damaged files or folders of the store.")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def delete(names: tuple[str, ...]) -> None:
+    """Delete files or folders of the store, named as they lie in it: raw_pool/part-1.parquet, selections/adg.
+
+    `adg status` says which: what is damaged. The next run makes them again. Of an object store, both the objects and this
+    machine's copies are deleted. The pool isn't touched.
+    """
+    from adg_pipeline.errors import PipelineError
+    from adg_pipeline.host.shared_files import remove_all
+
+    kept = open_store()
+    kept.require_pool()
+    paths = [(kept.root / name).resolve() for name in names]
+    for name, path in zip(names, paths, strict=True):
+        if not path.is_relative_to(kept.root) or path in (kept.root, kept.pool_dir) or kept.pool_dir in path.parents:
+            raise PipelineError(f"{name}: nothing that the pipeline has made in {kept.place()}")
+    for name, path in zip(names, paths, strict=True):
+        if not remove_all(path):
+            raise PipelineError(f"{kept.place(name)}: there is no such file or folder")
+        say(f"deleted {kept.place(name)}")

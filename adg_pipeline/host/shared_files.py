@@ -2,6 +2,7 @@
 all of this is what `pathlib` does; in a copy of an object store, the store is asked."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,6 +106,30 @@ def move(path: Path, target: Path) -> None:
     path.rename(target)
     mirror.remember(target, version)
     mirror.remove(path)
+
+
+def named(path: Path) -> str:
+    """What to call a path to somebody who may have to look there: its URL, where it is of an object store."""
+    return object_store_of(path) or str(path)
+
+
+def removal(paths: Sequence[Path]) -> str:
+    """The command that deletes damaged files and folders of a store."""
+    if paths and (mirror := mirror_around(paths[0])):
+        return f"adg store delete {shlex.join(str(path.relative_to(mirror.root)) for path in paths)}"
+    return f"rm -r {shlex.join(map(str, paths))}"
+
+
+def remove_all(path: Path) -> bool:
+    """Delete a file, or a folder with all that lies in it; whether there was anything."""
+    found = path.exists()
+    if mirror := mirror_around(path):
+        found = mirror.remove_all(path) or found
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    return found
 
 
 def object_store_of(path: Path) -> str | None:

@@ -109,7 +109,7 @@ class Runner:
             self._keep(SHARED, SHARD_SECTIONS)
         while todo:
             try:
-                self.compute(list(todo))
+                self.compute(list(todo), self._behind(states, todo))
             finally:
                 states = self._states_of(part)
                 if any(shard in states and states[shard].current for shard in todo):
@@ -184,6 +184,10 @@ class Runner:
         taken = [s for s in shards if states[s].put_aside is None and states[s].assets["raw_pool"].state == "current"]
         ids = (self.store.read_table("raw_pool", shard, ["example_id"])["example_id"].to_pylist() for shard in taken)
         return count_different(ids, enough)
+
+    def _behind(self, states: Mapping[str, ShardState], todo: Collection[str]) -> list[str]:
+        """Assets that aren't current of any of these shards: a step that finds all done costs what another one does."""
+        return [name for name in self._wanted if any(states[shard].assets[name].state != "current" for shard in todo)]
 
     def compute(self, shards: Sequence[str], assets: Sequence[str] = ()) -> bool:
         """Run the shard assets of registered shards; False if a run failed (the shards after it still get theirs)."""

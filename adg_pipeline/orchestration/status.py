@@ -1,6 +1,5 @@
 """The state of shards, subsets and checkpoints in rows, for `adg status`."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import dagster as dg
 
 from adg_pipeline.algorithms.arms import arms
 from adg_pipeline.formats.shards import list_shards
+from adg_pipeline.host.shared_files import removal
 from adg_pipeline.lineage.in_force import optional_reads, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
@@ -69,5 +69,5 @@ def _mend(summary: str, state: ShardState) -> str:
         return ""
     if summary == "quarantined":
         return "mend the file, or `adg run --retry`"
-    paths = {str(path): None for delete in state.damages.values() for path in delete}
-    return f"`rm -r {shlex.join(paths)} && adg run`" if paths else "`adg run`"
+    paths = list(dict.fromkeys(path for delete in state.damages.values() for path in delete))
+    return f"`{removal(paths)} && adg run`" if paths else "`adg run`"

@@ -1,11 +1,11 @@
 """Subsets, checkpoints and results in rows, for `adg status`: what they are of, whether that is current, and the mend."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import StaleInputError, StoreError
+from adg_pipeline.host.shared_files import removal
 from adg_pipeline.lineage.in_force import InForce
 from adg_pipeline.lineage.states import SelectionInputs, selection_key
 from adg_pipeline.lineage.trials import draw_of
@@ -29,7 +29,7 @@ def subset_row(store: Store, arm: str, in_force: InForce, inputs: SelectionInput
     try:
         stored = store.subset_history(arm).current()
     except StoreError as error:
-        mend = f"`rm -r {shlex.join(map(str, error.delete))} && {_run(arm)}`"
+        mend = f"`{removal(error.delete)} && {_run(arm)}`"
         return {**row, "state": "damaged", "kept": {}, "why": str(error), "mend": mend}
     if stored is None:
         return {**row, "kept": {}, "why": "not made yet", "mend": run}
@@ -101,7 +101,7 @@ def unknown_arm_row(store: Store, arm: str) -> dict[str, Any]:
         "made": stored.made_at if stored else None,
         "kept": {},
         "why": f"there is no arm {arm} any more",
-        "mend": f"name it under `arms:` in adg.yaml, or `rm -r {shlex.quote(str(store.selection_dir(arm)))}`",
+        "mend": f"name it under `arms:` in adg.yaml, or `{removal([store.selection_dir(arm)])}`",
     }
 
 
@@ -124,7 +124,7 @@ def checkpoint_rows(store: Store, arm: str, in_force: InForce) -> Iterator[dict[
         try:
             made = read_training_manifest(folder) or {}
         except ValueError as error:
-            mend = f"`rm -r {shlex.quote(str(folder))} && {again}`"
+            mend = f"`{removal([folder])} && {again}`"
             yield {**row, "state": "damaged", "why": f"{folder / MANIFEST}: {error}", "mend": mend}
             continue
         job = made["job"]

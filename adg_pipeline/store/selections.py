@@ -12,7 +12,7 @@ import polars as pl
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import publish_directory
-from adg_pipeline.host.shared_files import folder_at_hand
+from adg_pipeline.host.shared_files import folder_at_hand, named
 from adg_pipeline.store.tables import UNREADABLE
 
 
@@ -32,7 +32,7 @@ def damaged(path: Path, reason: str) -> StoreError:
     """A file of a published directory that isn't what was published."""
     mend = "it is made again, nothing before it is computed again"
     return StoreError(
-        f"{path}: damaged ({reason}). Delete {path.parent}, then run again: {mend}.", delete=[path.parent]
+        f"{named(path)}: damaged ({reason}). Delete {named(path.parent)}, then run again: {mend}.", delete=[path.parent]
     )
 
 

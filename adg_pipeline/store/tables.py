@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.files import write_atomically
-from adg_pipeline.host.shared_files import all_at_hand, at_hand, end_of
+from adg_pipeline.host.shared_files import all_at_hand, at_hand, end_of, named
 from adg_pipeline.store.provenance import Provenance
 
 # What Arrow and polars raise for a damaged file. Some damage makes polars panic, which isn't even an Exception.
@@ -81,7 +81,7 @@ def damaged(path: Path, error: BaseException) -> StoreError:
         cost = "the answers of this shard are sampled again, those of other shards are not"
     else:
         cost = "only this shard's table is made again, no answer is generated twice"
-    return StoreError(f"{path}: damaged ({reason}). Delete the file, then run again: {cost}.", delete=[path])
+    return StoreError(f"{named(path)}: damaged ({reason}). Delete the file, then run again: {cost}.", delete=[path])
 
 
 def check(paths: Sequence[Path]) -> None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.disk import disk_fault, disk_faults
 from adg_pipeline.host.files import locked, write_atomically
-from adg_pipeline.host.shared_files import at_hand, names_in, remove
+from adg_pipeline.host.shared_files import at_hand, named, names_in, remove
 from adg_pipeline.store.ledger import Shelf
 from adg_pipeline.store.provenance import Provenance
 
@@ -259,15 +259,9 @@ class VectorTables:
 
     def _damaged(self, table: str, reason: str) -> StoreError:
         path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table
-        if self._is_remote:
-            return StoreError(
-                f"{self._place}/{table}.lance: can't be used ({reason}). If it is damaged, delete it and "
-                f"{self._place}/provenance/{table}, then run again: vectors are made anew from the stored texts, no answer "
-                "is generated twice."
-            )
         return StoreError(
-            f"{path}: damaged ({reason}). Delete {path} and {stamps}, then run again: vectors are made anew from the "
-            "stored texts, no answer is generated twice.",
+            f"{named(path)}: damaged ({reason}). Delete {named(path)} and {named(stamps)}, then run again: "
+            "vectors are made anew from the stored texts, no answer is generated twice.",
             delete=[path, stamps],
         )
 
@@ -354,7 +348,7 @@ def _read_stamp(path: Path) -> Provenance | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"{path}: damaged ({error}). Delete the file, then run again: this shard's vectors are made anew from the "
+            f"{named(path)}: damaged ({error}). Delete the file, then run again: this shard's vectors are made anew from the "
             "stored texts, no answer is generated twice.",
             delete=[path],
         ) from error

@@ -165,6 +165,29 @@ def test_a_store_of_which_every_twentieth_request_fails_costs_time_and_nothing_e
     assert "not-to-be-told" not in ran.err
 
 
+def test_what_is_damaged_is_named_by_its_url_and_deleted_by_the_command_that_is_told(host: Host) -> None:
+    host.add("a", records(12))
+    assert host.adg("run").code == 0
+    subset = host.subset()
+    store = Bucket(host.url)
+    whole = store.get("divergence_scores/a.parquet")
+    assert isinstance(whole, tuple)
+    store.put("divergence_scores/a.parquet", whole[0][: len(whole[0]) // 2])
+    failed = host.adg("run")
+    assert failed.code == 1
+    assert f"{host.url}/divergence_scores/a.parquet: damaged" in failed.err
+    (row,) = host.adg("status", "--json").json["shards"]
+    assert row["mend"] == "`adg store delete divergence_scores/a.parquet && adg run`"
+    assert host.adg("store", "delete", "pool/a.jsonl").code == 1
+    assert host.adg("store", "delete", "../elsewhere").code == 1
+    told = host.adg("store", "delete", "divergence_scores/a.parquet", "selections/adg")
+    assert (told.code, told.err.count("deleted s3://")) == (0, 2)
+    assert store.below("selections") == []
+    assert host.adg("store", "delete", "selections/adg").code == 1
+    assert host.adg("run").code == 0
+    assert host.subset() == subset
+
+
 def test_a_folder_that_holds_no_pool_is_told_by_its_url(host: Host) -> None:
     told = host.adg("status")
     assert told.code == 1

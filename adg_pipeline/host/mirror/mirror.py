@@ -190,6 +190,14 @@ class Mirror:
         self.bucket.delete(*(found.key for found in self.bucket.below(self._key(path))))
         self._forget_folder(path)
 
+    def remove_all(self, path: Path) -> bool:
+        """Delete from the bucket a file, or all that lies in a folder; whether there was anything."""
+        key = self._key(path)
+        keys = [found.key for found in self.bucket.below(key)]
+        keys += [key] if self.bucket.version(key) is not None else []
+        self.bucket.delete(*keys)
+        return bool(keys)
+
     # Looking around.
 
     def files(self, folder: Path) -> dict[str, Object]:

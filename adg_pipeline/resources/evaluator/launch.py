@@ -13,6 +13,7 @@ from typing import Any
 from adg_pipeline.errors import PipelineError
 from adg_pipeline.host.children import ended_in_time
 from adg_pipeline.host.parent import PARENT
+from adg_pipeline.host.shared_files import folder_at_hand
 from adg_pipeline.progress import for_the_log
 from adg_pipeline.resources.evaluator.job import MANIFEST, EvaluationError, EvaluationJob
 
@@ -74,7 +75,7 @@ def evaluate(job: EvaluationJob, say: Callable[[str], None], devices: Sequence[s
 def is_published(job: EvaluationJob) -> bool:
     """Whether the results at the job's output are of this very job."""
     try:
-        manifest = json.loads((job.published / MANIFEST).read_text("utf-8"))
+        manifest = json.loads((folder_at_hand(job.published) / MANIFEST).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return False
     asked = json.loads(json.dumps({"recipe": job.recipe, "model": job.model.fingerprint["content"]}))
