@@ -19,7 +19,7 @@ import pyarrow as pa
 from adg_pipeline.errors import StoreError
 from adg_pipeline.host.disk import disk_fault, disk_faults
 from adg_pipeline.host.files import locked, write_atomically
-from adg_pipeline.host.shared_files import at_hand, named, names_in, remove
+from adg_pipeline.host.shared_files import at_hand, named, names_in, removal, remove
 from adg_pipeline.store.ledger import Shelf
 from adg_pipeline.store.provenance import Provenance
 
@@ -259,10 +259,14 @@ class VectorTables:
 
     def _damaged(self, table: str, reason: str) -> StoreError:
         path, stamps = self._directory / f"{table}.lance", self._directory / "provenance" / table
+        mend = "vectors are made anew from the stored texts, no answer is generated twice"
+        if self._is_remote:  # LanceDB doesn't tell a store that is out of reach from a table that is damaged
+            return StoreError(
+                f"{named(path)}: can't be used ({reason}). Run again; if it stays so, `{removal([path, stamps])}` before: "
+                f"{mend}."
+            )
         return StoreError(
-            f"{named(path)}: damaged ({reason}). Delete {named(path)} and {named(stamps)}, then run again: "
-            "vectors are made anew from the stored texts, no answer is generated twice.",
-            delete=[path, stamps],
+            f"{path}: damaged ({reason}). Delete {path} and {stamps}, then run again: {mend}.", delete=[path, stamps]
         )
 
 
