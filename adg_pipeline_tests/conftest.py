@@ -1,5 +1,6 @@
 """Fixtures that more than one test folder needs."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,10 @@ settings.load_profile("adg")
 # Model libraries call out unless told not to; every model of the tests is a local path.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# The libraries' hundreds of thousands of objects live as long as the process: looked through at each collection, they take a
+# fifteenth of the tests' time.
+gc.set_threshold(50_000, 20, 100)
 
 # Modules that take longest come first: a worker runs a whole module, and one that is begun last leaves the others idle.
 LONGEST = (

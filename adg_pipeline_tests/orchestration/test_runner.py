@@ -70,3 +70,15 @@ def test_what_is_asked_of_a_subset_is_refused_where_none_is_made(bench: Workbenc
     assert refused.code == 2
     assert "leave --budget and --train to a run without it" in refused.err
     assert bench.adg("run", "--shards", "3/2").code == 2
+
+
+def test_a_run_takes_the_steps_that_something_is_to_be_done_for(ready: Workbench, finished: Workbench) -> None:
+    ready.store.table_path("divergence_scores", "a").unlink()
+    ready.store.table_path("fingerprints", "b").unlink(missing_ok=True)
+    assert ready.adg("run").code == 0
+    with ready.instance() as instance:
+        steps = [
+            {one.step_key for one in instance.get_run_step_stats(run.run_id)} for run in instance.get_runs(limit=1)
+        ]
+    assert steps == [{"divergence_scores"}]
+    assert ready.subset() == finished.subset()
