@@ -10,6 +10,7 @@ import yaml
 
 from adg_pipeline.errors import SettingsError
 from adg_pipeline.host.disk import network_filesystem
+from adg_pipeline.orchestration.compute import GPU_POOL, SELECTION_POOL
 
 DEFAULT_HOME = ".dagster"
 # What of this project's installation brings the packages that dagster.yaml may name.
@@ -65,11 +66,34 @@ def open_instance(*, create: bool = True) -> dg.DagsterInstance:
             shutil.copyfile(source, settings)
     os.environ["DAGSTER_HOME"] = str(home)
     try:
-        return dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.get()
     except Exception as error:
         if (fault := _settings_fault(error)) is None:
             raise
         raise SettingsError(f"{settings}: {fault}") from error
+    if is_shared(instance):
+        have_pools(instance)
+    return instance
+
+
+def have_pools(instance: dg.DagsterInstance) -> None:
+    """Have the concurrency pools in the database before a step needs one: of two hosts that are the first to need it, Dagster
+    fails one on PostgreSQL, since a row that is there already ends the transaction that goes on after it."""
+    from sqlalchemy.exc import DBAPIError
+
+    storage = instance.event_log_storage
+    if instance.global_op_concurrency_default_limit is None:
+        return
+    for pool in {GPU_POOL, SELECTION_POOL} - _pools(instance):
+        try:
+            storage.initialize_concurrency_limit_to_default(pool)
+        except DBAPIError:
+            if pool not in _pools(instance):
+                raise
+
+
+def _pools(instance: dg.DagsterInstance) -> set[str]:
+    return {limit.name for limit in instance.event_log_storage.get_pool_limits()}
 
 
 def storage_in_words(instance: dg.DagsterInstance) -> str:

@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +18,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from adg_pipeline.definitions import build_defs
 from adg_pipeline.host.children import environment
-from adg_pipeline.orchestration.instance import instance_fault
+from adg_pipeline.orchestration.instance import have_pools, instance_fault
 from adg_pipeline.orchestration.partitions import pool_shards
 from adg_pipeline.orchestration.sensors import build_pool_growth_sensor, build_reselection_sensor
 from adg_pipeline_tests.dagster_dev import dagster_dev
@@ -108,6 +110,22 @@ def most_at_once(logs: list[dg.EventLogEntry], names: set[str]) -> int:
         running += difference
         most = max(most, running)
     return most
+
+
+def test_of_hosts_that_are_the_first_at_once_none_fails_for_a_pool_that_another_one_made(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    use(tmp_path, server.settings("first"))
+    hosts = [dg.DagsterInstance.from_config(str(tmp_path)) for _ in range(6)]
+    together = threading.Barrier(len(hosts))
+
+    def come(host: dg.DagsterInstance) -> set[str]:
+        together.wait()
+        have_pools(host)
+        return {limit.name for limit in host.event_log_storage.get_pool_limits()}
+
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        assert list(pool.map(come, hosts)) == [{"gpu", "selection"}] * len(hosts)
 
 
 def test_a_store_given_to_a_new_database_is_current_there_and_nothing_is_computed_again(
