@@ -67,7 +67,7 @@ def in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     backwards = rows()[::-1]
     bench.add("b", backwards[:17])
     bench.add("a", backwards[17:])
-    made = bench.adg("run", "--arm", MADE, "--multiprocess")
+    made = bench.adg("run", "--arm", MADE)
     assert made.code == 0, made.err
     return bench
 

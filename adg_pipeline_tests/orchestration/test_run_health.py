@@ -157,7 +157,7 @@ def test_told_that_its_time_is_nearly_over_a_run_finishes_what_is_under_way_and_
     assert kept % 5 == 0
     with bench.instance() as instance:
         assert not instance.get_runs(filters=dg.RunsFilter(statuses=IN_FLIGHT))
-    again = bench.adg("run", where)
+    again = bench.adg("run")
     assert again.code == 0, again.err
     counts = bench.store.required_provenance("generations", "a").facts
     assert (counts["reused"], counts["asked"]) == (kept, 300 - kept)
