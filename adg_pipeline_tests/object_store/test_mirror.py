@@ -241,6 +241,7 @@ def test_the_lock_of_a_host_that_died_is_taken_over_when_it_is_not_renewed(
     b: Mirror, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "EXPIRES", 2.0)
+    monkeypatch.setattr(leases, "RENEWS", 0.3)
     process = holder(url, tmp_path / "a")
     process.kill()
     process.wait()
@@ -263,6 +264,7 @@ def test_a_holder_that_was_stopped_too_long_writes_nothing_any_more(
     b: Mirror, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "EXPIRES", 2.0)
+    monkeypatch.setattr(leases, "RENEWS", 0.3)
     process = holder(url, tmp_path / "a")
     process.send_signal(signal.SIGSTOP)
     with locked(b.root / ".locks" / "x.lock"):
