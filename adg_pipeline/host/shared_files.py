@@ -46,7 +46,7 @@ def tree_at_hand(path: Path) -> Path:
 
 
 def names_in(folder: Path, *, folders: bool = False) -> list[str]:
-    """Names of files in a folder, or of folders, sorted; hidden ones aren't among them. None where it is missing."""
+    """Names of files in a folder, or of folders, sorted; hidden ones aren't among them. Empty where it is missing."""
     if mirror := mirror_of(folder):
         found = mirror.folders(folder) if folders else list(mirror.files(folder))
         return sorted(name for name in found if not name.startswith("."))

@@ -72,7 +72,7 @@ def lease(bucket: Bucket, key: str, owner: str) -> Iterator[None]:
 
 def require_held() -> None:
     """Raise LeaseLost where a lease of this process may be another host's by now."""
-    for held in _held:
+    for held in tuple(_held):  # another thread may take or give back one meanwhile
         if held.lost or time.monotonic() - held.renewed > EXPIRES:
             raise LeaseLost(
                 f"{held.bucket.url}/{held.key}: this process couldn't renew its lock for {EXPIRES:.0f} seconds, so another "

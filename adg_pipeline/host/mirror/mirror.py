@@ -65,7 +65,7 @@ class Mirror:
                 self._forget(path)
                 return
             temporary.replace(path)
-        self._remember(path, version)
+        self.remember(path, version)
 
     def pull_all(self, paths: Sequence[Path]) -> None:
         """Likewise of many, side by side."""
@@ -85,7 +85,7 @@ class Mirror:
         known = self._known(path)
         if known is not None and changed_ns % 10**9 == _nanoseconds(known):
             os.utime(path, ns=(changed_ns, changed_ns))
-            self._remember(path, known)
+            self.remember(path, known)
 
     def version_of(self, path: Path) -> str | None:
         """The version that the bucket has now; None where it has none."""
@@ -95,10 +95,6 @@ class Mirror:
         """Put a finished file into the bucket as `path`; its version, to be remembered once it lies there locally too."""
         require_held()
         return self.bucket.put(self._key(path), made).tag
-
-    def remember(self, path: Path, version: str) -> None:
-        """The local file is that version of its object."""
-        self._remember(path, version)
 
     def remove(self, path: Path) -> None:
         """Delete a file from the bucket, then here."""
@@ -272,7 +268,8 @@ class Mirror:
     def _place(self, path: Path) -> Path:
         return self._note(path).with_name(f"{POINTER}.copy") if path.name == POINTER else path
 
-    def _remember(self, path: Path, version: str) -> None:
+    def remember(self, path: Path, version: str) -> None:
+        """The local file is that version of its object."""
         note = self._note(path)
         note.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError), self._temporary() as temporary:  # it was replaced or deleted meanwhile
@@ -290,7 +287,7 @@ class Mirror:
         with self._temporary() as temporary:
             temporary.write_bytes(text)
             temporary.replace(copy)
-        self._remember(pointer, version)
+        self.remember(pointer, version)
 
     def _forget_folder(self, path: Path) -> None:
         pointer = self._pointer(path)
