@@ -1,6 +1,7 @@
 """The code location: complete, explained, and light to load."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -100,6 +101,14 @@ def test_loading_the_definitions_imports_no_model_library() -> None:
     code = "import sys, adg_pipeline.definitions; print([name for name in sys.argv[1:] if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_step_processes_are_forked_from_reads_nothing() -> None:
+    """A forked process lacks the threads that talk to an object store, and would wait for them for ever."""
+    code = "import sys, adg_pipeline.assets.graph; print('adg_pipeline.definitions' in sys.modules, 'obstore' in sys.modules)"
+    there = {**os.environ, "ADG_DATA_DIR": "s3://nowhere/at-all", "ADG_CONFIG": "/nowhere.yaml"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=there)
+    assert done.stdout.strip() == "False False"
 
 
 def test_the_command_line_answers_without_loading_dagster() -> None:

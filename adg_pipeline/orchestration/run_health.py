@@ -115,7 +115,7 @@ def dead_runs_ended(instance: dg.DagsterInstance, say: Callable[[str], None]) ->
     finally:
         stop.set()
         watcher.join()
-        free_slots_of_ended_runs(instance)
+        look()
 
 
 def _tell_of_others(instance: dg.DagsterInstance, say: Callable[[str], None]) -> None:

@@ -324,7 +324,7 @@ class Runner:
             "in_process": self._in_process,
         }
         reconstructable = dg.build_reconstructable_job(
-            "adg_pipeline.definitions", "job_for_run", reconstructable_kwargs=arguments
+            "adg_pipeline.assets.graph", "job_for_run", reconstructable_kwargs=arguments
         )
         # The event log of the instance has the rest; here only progress and faults are of interest.
         tags = {**tags, **configured_tag(self._asked.configured), **process_tags()}

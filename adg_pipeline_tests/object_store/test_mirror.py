@@ -331,3 +331,21 @@ def test_a_part_of_a_name_is_no_part_of_a_folder(url: str) -> None:
     bucket.put("raw_pool2/x", b"2")
     assert [found.key for found in bucket.below("raw_pool")] == ["raw_pool/x"]
     assert [found.key for found in bucket.inside("raw_pool")[0]] == ["raw_pool/x"]
+
+
+def test_a_process_forked_from_one_that_used_the_store_says_so_instead_of_waiting_for_ever(url: str) -> None:
+    code = """
+import os, sys
+from adg_pipeline.errors import StoreError
+from adg_pipeline.host.mirror import Bucket
+
+Bucket(sys.argv[1]).inside("")
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+try:
+    Bucket(sys.argv[1]).inside("")
+except StoreError as error:
+    assert "forked" in str(error) and "spawn" in str(error), error
+    os._exit(7)
+"""
+    assert subprocess.run([sys.executable, "-c", code, url], timeout=60).returncode == 7

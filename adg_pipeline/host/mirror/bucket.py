@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 _CLOUDS = ("AWS", "GOOGLE", "AZURE")
+_user = 0  # the process whose threads talk to object stores
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 
 
@@ -194,10 +195,21 @@ class Bucket:
         finally:
             self.delete(key)
 
+    def _require_threads(self) -> None:
+        """Raise StoreError in a process that would wait for ever."""
+        global _user
+        _user = _user or os.getpid()
+        if _user != os.getpid():
+            raise StoreError(
+                f"{self.url}: this process was forked from one that had talked to an object store, and lacks its threads: "
+                "start it anew instead (multiprocessing's spawn)"
+            )
+
     @contextmanager
     def _faults(self, key: str) -> Iterator[None]:
         import obstore
 
+        self._require_threads()
         names = obstore.exceptions
         try:
             yield

@@ -70,15 +70,21 @@ class EndpointGenerator(Generator):
         self.template = None
 
     def generate(self, requests: Sequence[AnswerRequest]) -> Iterator[Outcome]:
-        """The event loop runs in a thread of its own, so that this works where one runs already (a notebook)."""
+        """The event loop runs in a thread of its own, so that this works where one runs already (a notebook).
+
+        A request is asked when the caller has come back for more after an earlier outcome: what a kill can cost is
+        ``endpoint.concurrency`` requests, answers that nobody has kept yet included.
+        """
         finished: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         prompts = self._served_prompts(list(dict.fromkeys(request.prompt for request in requests)))
         with start_blocking_portal() as portal:
-            asking = portal.start_task_soon(self._ask, requests, prompts, finished.put)
+            loop, taken = portal.call(asyncio.get_running_loop), asyncio.Semaphore(0)
+            asking = portal.start_task_soon(self._ask, requests, prompts, finished.put, taken)
             asking.add_done_callback(lambda _: finished.put(None))
             try:
                 while (outcome := finished.get()) is not None:
                     yield outcome
+                    loop.call_soon_threadsafe(taken.release)
                 asking.result()
             finally:
                 asking.cancel()
@@ -122,6 +128,7 @@ class EndpointGenerator(Generator):
         requests: Sequence[AnswerRequest],
         prompts: Mapping[Prompt, ServedPrompt],
         finish: Callable[[Outcome], None],
+        taken: asyncio.Semaphore,
     ) -> None:
         waiting = until_told(requests)
 
@@ -132,6 +139,7 @@ class EndpointGenerator(Generator):
                 if prompt.ids is not None and api.takes_ids is False:
                     self.misread.add(request.example_id)
                 finish((request, self._ended(outcome, end_texts)))
+                await taken.acquire()
 
         end_texts, end_ids = self._ends()
         async with self._transport() as transport:

@@ -1,6 +1,7 @@
 """The endpoint generator against a server that misbehaves."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,6 +85,14 @@ def test_no_more_requests_in_flight_than_allowed(server: FaultyServer) -> None:
     server.fault = slow(0.02)
     ask(opened(server, concurrency=3), 20)
     assert server.most_in_flight == 3
+
+
+def test_what_a_kill_can_cost_are_as_many_requests_as_may_be_in_flight(server: FaultyServer) -> None:
+    """Also where answers are kept more slowly than they come: one that nobody has kept yet counts as in flight."""
+    with opened(server, concurrency=3) as generator:
+        for kept, _ in enumerate(generator.generate(requests(20))):
+            time.sleep(0.02)
+            assert len(server.bodies) <= kept + 3
 
 
 @pytest.mark.parametrize(
