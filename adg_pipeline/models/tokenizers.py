@@ -33,13 +33,13 @@ def _ends_every_text(file: Path, *_: int) -> bool:
 
 
 def _tokenizer_file(path_or_name: str, revision: str | None) -> Path | None:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
     name = "tokenizer.json"
     if Path(path_or_name).is_dir():
         file = Path(path_or_name) / name
         return file if file.is_file() else None
+    from huggingface_hub import hf_hub_download  # takes a quarter of a second, which a folder's look needn't spend
+    from huggingface_hub.errors import EntryNotFoundError
+
     try:
         return Path(hf_hub_download(path_or_name, name, revision=loading_revision(path_or_name, revision)))
     except EntryNotFoundError:

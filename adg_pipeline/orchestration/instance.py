@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -76,6 +78,25 @@ def open_instance(*, create: bool = True) -> dg.DagsterInstance:
     return instance
 
 
+def may_have_runs(statuses: Collection[dg.DagsterRunStatus]) -> bool:
+    """Whether the instance may have a run of these statuses; opening it tells for certain.
+
+    Asked of its database's file: to open it takes as long as all else of a look at the store, and most looks find no run.
+    """
+    home = instance_home()
+    settings = home / "dagster.yaml"
+    if not _is_in_use(home, settings):
+        return False
+    asked = f"SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ({', '.join('?' * len(statuses))}))"
+    try:
+        if _names_storage(settings):
+            return True
+        with closing(sqlite3.connect(f"{(home / 'history' / 'runs.db').as_uri()}?mode=ro", uri=True)) as database:
+            return bool(database.execute(asked, [status.value for status in statuses]).fetchone()[0])
+    except (sqlite3.Error, yaml.YAMLError):  # whoever opens the instance is told
+        return True
+
+
 def have_pools(instance: dg.DagsterInstance) -> None:
     """Have the concurrency pools in the database before a step needs one: of two hosts that are the first to need it, Dagster
     fails one on PostgreSQL, since a row that is there already ends the transaction that goes on after it."""
@@ -146,7 +167,10 @@ def beyond_this_host(instance: dg.DagsterInstance) -> list[str]:
 
 def _is_in_use(home: Path, settings: Path) -> bool:
     """Whether somebody opened an instance there. Opening one makes its databases, unless they lie on a server."""
-    if (home / "history").is_dir():
-        return True
+    return (home / "history").is_dir() or _names_storage(settings)
+
+
+def _names_storage(settings: Path) -> bool:
+    """Whether dagster.yaml says where the databases lie: not in the instance's folder."""
     configured = yaml.safe_load(settings.read_text("utf-8")) if settings.is_file() else None
     return isinstance(configured, dict) and any("storage" in key for key in configured)

@@ -12,6 +12,7 @@ from adg_pipeline.algorithms.selectors import SELECTORS
 from adg_pipeline.errors import EndAsked
 from adg_pipeline.host.slurm import this_job
 from adg_pipeline.lineage.states import SOURCES
+from adg_pipeline.orchestration.instance import may_have_runs, open_instance
 from adg_pipeline.orchestration.partitions import arm_seed_key, pool_shards
 from adg_pipeline.settings.kept import spoken
 from adg_pipeline.settings.loading import Settings
@@ -99,6 +100,14 @@ def shards_in_flight(instance: dg.DagsterInstance) -> set[str]:
         if first in ordered and last in ordered:
             busy.update(ordered[ordered.index(first) : ordered.index(last) + 1])
     return busy
+
+
+def shards_in_flight_here() -> set[str]:
+    """Likewise of the command line's own instance, which isn't opened where there is nothing to be seen."""
+    if not may_have_runs(IN_FLIGHT):
+        return set()
+    with open_instance(create=False) as instance:
+        return shards_in_flight(instance)
 
 
 def selections_in_flight(instance: dg.DagsterInstance) -> int:

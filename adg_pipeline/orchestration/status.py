@@ -3,23 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import dagster as dg
-
 from adg_pipeline.algorithms.arms import arms
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.host.shared_files import removal
 from adg_pipeline.lineage.in_force import optional_reads, settings_in_force
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import ShardState, selection_inputs, shard_states
-from adg_pipeline.orchestration.runs import shards_in_flight
+from adg_pipeline.orchestration.runs import shards_in_flight_here
 from adg_pipeline.orchestration.subset_status import checkpoint_rows, results_rows, subset_row, unknown_arm_row
 from adg_pipeline.progress import ProgressLog
 from adg_pipeline.store import Store
 
 
-def pool_status(
-    store: Store, flags: Mapping[str, str], instance: dg.DagsterInstance, say: Callable[[str], None]
-) -> dict[str, list[dict[str, Any]]]:
+def pool_status(store: Store, flags: Mapping[str, str], say: Callable[[str], None]) -> dict[str, list[dict[str, Any]]]:
     """Rows of shards, subsets and checkpoints: state, counts, why it isn't current, and the command that mends it.
 
     flags: settings to look with, as for `adg_pipeline.lineage.in_force.settings_in_force`.
@@ -28,7 +24,7 @@ def pool_status(
     listing = list_shards(store.pool_dir)
     for problem in listing.problems:
         say(f"warning: {problem}")
-    running = shards_in_flight(instance)
+    running = shards_in_flight_here()
     progress = ProgressLog(say, "looking at the pool", "shards")
     made = {*store.selected_arms(), *store.trained_arms()}
     known = arms(shared.settings.arms)

@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from adg_pipeline.cli.main import main
-from adg_pipeline.orchestration.instance import open_instance
+from adg_pipeline.orchestration.instance import may_have_runs, open_instance
+from adg_pipeline.orchestration.partitions import pool_shards, register
+from adg_pipeline.orchestration.runs import IN_FLIGHT, SHARDS_JOB, range_tags
 from adg_pipeline_tests.workbench import Workbench, records
 
 Call = Callable[..., tuple[int, str]]
@@ -105,3 +108,45 @@ def test_an_instance_is_opened_for_a_look_only_where_there_is_one(
         assert instance.is_ephemeral is in_memory
     if in_memory:
         assert {str(path.relative_to(home)) for path in home.rglob("*")} == set(files)
+
+
+# A queued run would need a code location.
+@pytest.mark.parametrize(
+    "status", [status for status in dg.DagsterRunStatus if status is not dg.DagsterRunStatus.QUEUED]
+)
+def test_the_databases_file_tells_whether_a_run_is_in_flight(bench: Workbench, status: dg.DagsterRunStatus) -> None:
+    with bench.instance() as instance:
+        assert not may_have_runs(IN_FLIGHT)
+        instance.add_run(dg.DagsterRun(job_name="any", status=status))
+        assert may_have_runs(IN_FLIGHT) is (status in IN_FLIGHT)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"history/runs.db": "no database"},
+        {"history/index.db": ""},
+        {"history/runs.db": "", "dagster.yaml": "storage: {sqlite: {base_dir: /elsewhere}}\n"},
+        {"history/runs.db": "", "dagster.yaml": "[\n"},
+    ],
+)
+def test_where_the_file_does_not_tell_the_instance_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("DAGSTER_HOME", os.fspath(tmp_path))
+    assert may_have_runs(IN_FLIGHT)
+
+
+def test_a_shard_that_a_run_computes_is_told_as_running(bench: Workbench) -> None:
+    for name in ("a", "b"):
+        bench.add(name, records(2))
+    with bench.instance() as instance:
+        register(instance, pool_shards, ["a", "b"])
+        instance.add_run(
+            dg.DagsterRun(job_name=SHARDS_JOB, status=dg.DagsterRunStatus.STARTED, tags=range_tags("b", "b"))
+        )
+    states = {row["shard"]: row["state"] for row in bench.adg("status", "--json").json["shards"]}
+    assert states == {"a": "missing", "b": "running"}
