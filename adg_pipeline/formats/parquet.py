@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adg_pipeline.formats import names
@@ -80,6 +79,8 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 def _marked(batch: pa.RecordBatch, media: set[str]) -> pa.RecordBatch:
     """The batch with true in place of each image and the like."""
+    import pyarrow.compute as pc  # takes a fifth of a second, which only a pool with media need spend
+
     for place, name in enumerate(batch.schema.names):
         if name in media:
             column = batch.column(place)

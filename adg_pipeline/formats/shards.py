@@ -155,6 +155,6 @@ def _look(entry: "os.DirEntry[str]", folder: Path, inside: Path) -> ShardFile | 
         return f"{path.name} is a directory, in which nothing is read: move it elsewhere, then `adg pool add` it"
     if not stat.S_ISREG(status.st_mode):
         return f"{path.name} is no regular file: no shard"
-    if not os.access(path, os.R_OK):
+    if not os.access(entry.path, os.R_OK):
         return f"{path.name} can't be read: its permissions forbid it"
     return ShardFile(path, status.st_size, status.st_mtime_ns)

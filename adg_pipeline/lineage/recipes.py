@@ -6,7 +6,6 @@
 from typing import Any
 
 from adg_pipeline.algorithms.duplicates import ALGORITHM
-from adg_pipeline.lineage.benchmark_items import items_digest
 from adg_pipeline.settings.loading import Settings
 from adg_pipeline.settings.sections import (
     EmbeddingConfig,
@@ -101,6 +100,9 @@ def fingerprints_recipe(config: FingerprintConfig) -> Recipe:
     """Signatures of other versions of the hash don't compare. Benchmarks count by what they hold, wherever they lie."""
     values = {**config.recipe(), "algorithm": ALGORITHM}
     if config.benchmarks:
+        # With it come the readers of every format, which `adg status` needn't load.
+        from adg_pipeline.lineage.benchmark_items import items_digest
+
         values["benchmarks"] = [items_digest(place) for place in config.benchmarks]
     return Recipe("fingerprints", CODE_VERSIONS["fingerprints"], values)
 
