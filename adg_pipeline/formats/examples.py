@@ -12,6 +12,7 @@ from adg_pipeline.formats.schema import Example, Rejection, canonical_content, c
 from adg_pipeline.formats.shapes import SHAPES
 from adg_pipeline.formats.shapes.draft import Draft, asked_turns
 from adg_pipeline.formats.shapes.marks import refuse_marked
+from adg_pipeline.formats.shapes.plain import plain_draft
 from adg_pipeline.progress import Progress
 from adg_pipeline.settings.sections import IdScope
 
@@ -30,17 +31,25 @@ def read_examples(
     weren't used and the templates that were taken off. Repeats are not looked for.
     """
     notes = notes or Notes()
+    may_be_plain = layout.format == "alpaca" and not layout.columns
     for row in read_rows(path, layout.container, limit, progress, notes, layout.columns):
-        for result in _examples(row, layout, source, limit, notes):
+        plain = plain_draft(row.text) if may_be_plain and row.known is None and row.text else None
+        results = (
+            (_checked(plain, row.number, None, source, limit, layout.ids),)
+            if plain
+            else _examples(row, layout, source, limit, notes)
+        )
+        for result in results:
             yield row.rejected(result) if isinstance(result, Unusable) else result
 
 
 def _examples(row: Row, layout: Layout, source: str, limit: int, notes: Notes) -> Iterator[Example | Unusable]:
-    if isinstance(row.value, Unusable):
-        yield row.value
+    value = row.value()
+    if isinstance(value, Unusable):
+        yield value
         return
     try:
-        record = as_record(row.value, layout.columns)
+        record = as_record(value, layout.columns)
         identity, source = own_id(record), own_source(record) or source
         refuse_marked(record)
         accepted = False

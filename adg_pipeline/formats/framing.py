@@ -8,8 +8,9 @@ malformed record, and takes gigabytes of memory for a file of 100,000 opening br
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
+
+import msgspec
 
 from adg_pipeline.formats.errors import Unusable
 
@@ -22,8 +23,7 @@ _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _QUOTE, _COMMA = ord('"'), ord(",")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """The bytes of one record. fault: why they can't be used, if that is known already; `data` is then their start."""
 
     number: int
@@ -48,7 +48,11 @@ class _Gathered:
         elif fitted:
             self._pieces = [b"".join([*self._pieces, piece[:HEAD_BYTES]])[:HEAD_BYTES]]
 
-    def take(self) -> tuple[bytes, Unusable | None]:
+    def take(self, last: bytes = b"") -> tuple[bytes, Unusable | None]:
+        """The record, with its last piece."""
+        if not self._size and len(last) <= self._limit:
+            return last, None  # as most are: one piece
+        self.add(last)
         data = b"".join(self._pieces)
         fault = None
         if self._size > self._limit:
@@ -68,8 +72,7 @@ def lines(chunks: Iterable[bytes], limit: int) -> Iterator[Frame]:
     for chunk in chain(chunks, [b"\n"]):
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
-            gathered.add(piece)
-            data, fault = gathered.take()
+            data, fault = gathered.take(piece)
             if not is_blank(data):
                 number += 1
                 yield Frame(number, line, data.removesuffix(b"\r"), fault)
@@ -131,8 +134,7 @@ def elements(chunks: Iterable[bytes], limit: int, close: Callable[[bytes], None]
             if depth > 1 or (depth == 1 and mark != _COMMA):
                 continue
             # A comma between elements, or the bracket that closes the array.
-            gathered.add(chunk[begin:at])
-            data, fault = gathered.take()
+            data, fault = gathered.take(chunk[begin:at])
             if not is_blank(data):
                 number += 1
                 yield Frame(number, begun + _leading_lines(data), data.strip(), fault)

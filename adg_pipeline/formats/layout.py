@@ -159,17 +159,17 @@ def _vote(path: Path, container: Container, config: RawPoolConfig) -> _Votes:
     met = "there are no records"
     size = number = 0
     for row in read_rows(path, container, max_record_bytes(config), columns=config.columns):
-        number = row.number
+        number, value = row.number, row.value()
         shape = None
-        if not isinstance(row.value, Unusable):
-            keys.update(dict.fromkeys(row.value))
-            shape = shape_of(Record(row.value))
+        if not isinstance(value, Unusable):
+            keys.update(dict.fromkeys(value))
+            shape = shape_of(Record(value))
             if shape != "canonical" and config.columns:
-                shape = shape_of(as_record(row.value, config.columns))
+                shape = shape_of(as_record(value, config.columns))
         if shape is not None:
             votes[shape] += 1
         elif number == 1:
-            met = f"the first: {row.value if isinstance(row.value, Unusable) else 'keys ' + keys_of(row.value)}"
+            met = f"the first: {value if isinstance(value, Unusable) else 'keys ' + keys_of(value)}"
         size += len(row.text or b"")
         if number >= PEEK_RECORDS or size >= PEEK_BYTES:
             break

@@ -15,18 +15,19 @@ _ENTRY = np.dtype([("id", ">u8", 2), ("content", ">u8", 2), ("record", ">i8"), (
 
 
 class IdLedger:
-    """Eight bytes of every accepted id, and the fingerprint of them all.
+    """Eight bytes for every accepted id, and the fingerprint of them all.
 
     `fingerprint` adds up a hash of each pair of id and content modulo 2^256: it doesn't depend on the examples' order,
     and an example can be taken out again.
     """
 
     def __init__(self) -> None:
-        self._ids = array("Q")
+        self._ids = array("q")
         self._sum = 0
 
     def add(self, example_id: str, content_hash: str) -> None:
-        self._ids.append(int.from_bytes(_digest(example_id)[:8], "big"))
+        # Python's own hash, another one in every process: it only says where `find_repeats` has to look.
+        self._ids.append(hash(example_id))
         self._sum += _pair_hash(example_id, content_hash)
 
     def withdraw(self, example_id: str, content_hash: str) -> None:
@@ -34,8 +35,8 @@ class IdLedger:
         self._sum -= _pair_hash(example_id, content_hash)
 
     def suspects(self) -> np.ndarray:
-        """Positions, in the order of `add`, of all ids whose first eight bytes another one shares."""
-        ids = np.frombuffer(self._ids, dtype=np.uint64)
+        """Positions, in the order of `add`, of all ids whose hash another one shares."""
+        ids = np.frombuffer(self._ids, dtype=np.int64)
         order = np.argsort(ids)
         ordered = ids[order]
         shared = np.zeros(len(ids), dtype=bool)

@@ -5,10 +5,11 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from adg_pipeline.formats import framing, parquet
 from adg_pipeline.formats.comma_separated import read_csv
@@ -24,14 +25,18 @@ from adg_pipeline.progress import Progress
 Container = Literal["lines", "array", "enclosed", "table", "tsv", "csv", "parquet"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record: its value, or why it has none. text: its bytes, where the file has them."""
+class Row(msgspec.Struct, frozen=True):
+    """One record. known: its value, or why it has none; None for one that is JSON, until `value` decodes it. text: its
+    bytes, where the file has them."""
 
     number: int
     line: int | None
-    value: Mapping[str, Any] | Unusable
+    known: Mapping[str, Any] | Unusable | None
     text: bytes | None = None
+
+    def value(self) -> Mapping[str, Any] | Unusable:
+        """The record's value, or why it has none."""
+        return _decoded(self.text or b"", _decode_json) if self.known is None else self.known
 
     def rejected(self, fault: Unusable) -> Rejection:
         return Rejection(self.number, self.line, fault.kind, str(fault), self._excerpt())
@@ -39,9 +44,9 @@ class Row:
     def _excerpt(self) -> str:
         if self.text is not None:
             return self.text[: framing.HEAD_BYTES].decode("utf-8", "replace")[:EXCERPT_CHARS]
-        if isinstance(self.value, Unusable):
+        if isinstance(self.known, Unusable):
             return ""
-        return encodable(json.dumps(self.value, ensure_ascii=False, default=repr)[:EXCERPT_CHARS])[:EXCERPT_CHARS]
+        return encodable(json.dumps(self.known, ensure_ascii=False, default=repr)[:EXCERPT_CHARS])[:EXCERPT_CHARS]
 
 
 def read_rows(
@@ -87,7 +92,7 @@ def read_rows(
             frames = _enclosed(read_head(path)[0], chunks, limit, beside)
         for frame in frames:
             number, line = frame.number, frame.line
-            yield Row(number, line, frame.fault or _decoded(frame.data, _decode_json), frame.data)
+            yield Row(number, line, frame.fault, frame.data)
     except StreamBroken as broken:
         yield Row(number + 1, None, Unusable("broken file", f"{broken}, after line {line}"), b"")
     except Unusable as fault:

@@ -1,11 +1,11 @@
 """The canonical example: its columns, its identity, and what is kept of a record that can't be one."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 TURN_FIELDS = ("role", "content", "reasoning", "tool_calls", "tool_name", "tool_call_id", "learn")
@@ -27,6 +27,8 @@ RAW_POOL_SCHEMA = pa.schema(
 )
 
 EXCERPT_CHARS = 200
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,8 @@ class Message:
         return [self.role, self.content, more] if more else [self.role, self.content]
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One instruction with its reference output.
+class Example(msgspec.Struct, frozen=True, gc=False):
+    """One instruction with its reference output, its fields in the order of `RAW_POOL_SCHEMA`.
 
     example_id: the file's own id, else `content_hash`. messages: every turn of a conversation; None where instruction,
     input and output say it all. It ends with the last assistant turn that may be learnt. In a conversation
@@ -78,20 +79,6 @@ class Example:
     tools: str
     content_hash: str
     row: int
-
-    def to_row(self) -> dict[str, Any]:
-        """The columns of `RAW_POOL_SCHEMA` as plain JSON values."""
-        return {
-            "example_id": self.example_id,
-            "source": self.source,
-            "instruction": self.instruction,
-            "input": self.input,
-            "output": self.output,
-            "messages": [turn.to_row() for turn in self.messages] if self.messages else None,
-            "tools": self.tools,
-            "content_hash": self.content_hash,
-            "row": self.row,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +104,8 @@ def canonical_content(
     Raises UnicodeEncodeError for a lone surrogate, which no UTF-8 file can hold.
     """
     turns = [turn.said() for turn in messages] if messages else None
-    said = [instruction, input, output, turns, *([tools] if tools else [])]
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    said = (instruction, input, output, turns)
+    return _encode((*said, tools) if tools else said)
 
 
 def content_hash(content: bytes) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,14 +25,15 @@ class TableWriter:
             path, RAW_POOL_SCHEMA, compression="zstd", store_schema=False, write_page_checksum=True
         )
         self.rows = 0
-        self._pending: list[dict[str, Any]] = []
+        self._pending: list[Example] = []
         self._chars = 0
 
     def add(self, example: Example) -> None:
         self.rows += 1
-        self._pending.append(example.to_row())
+        self._pending.append(example)
         self._chars += len(example.instruction) + len(example.input) + len(example.output)
-        self._chars += sum(len(turn.content) for turn in example.messages or ())
+        if example.messages:
+            self._chars += sum(len(turn.content) for turn in example.messages)
         if len(self._pending) >= GROUP_ROWS or self._chars >= GROUP_CHARS:
             self._flush()
 
@@ -46,7 +48,7 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_batch(pa.RecordBatch.from_pylist(self._pending, schema=RAW_POOL_SCHEMA))
+            self._writer.write_batch(to_batch(self._pending))
         self._pending, self._chars = [], 0
 
     def __enter__(self) -> "TableWriter":
@@ -60,6 +62,14 @@ class TableWriter:
                 self._flush()
         finally:
             self._writer.close()
+
+
+def to_batch(examples: Sequence[Example]) -> pa.RecordBatch:
+    """The examples by the columns of `RAW_POOL_SCHEMA`."""
+    columns: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, examples), strict=True))
+    messages = RAW_POOL_SCHEMA.get_field_index("messages")
+    columns[messages] = [[turn.to_row() for turn in turns] if turns else None for turns in columns[messages]]
+    return pa.RecordBatch.from_arrays(list(map(pa.array, columns, RAW_POOL_SCHEMA.types)), schema=RAW_POOL_SCHEMA)
 
 
 def read_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:

@@ -1,9 +1,12 @@
 """What an example's identity is made of."""
 
-import pyarrow as pa
+import json
+
+import msgspec
 import pytest
 
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA, Example, Message, canonical_content, content_hash
+from adg_pipeline.formats.table import to_batch
 
 TURNS = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"), Message("assistant", "d"))
 
@@ -29,5 +32,15 @@ def test_tools_count_for_identity():
 
 
 def test_an_examples_row_is_what_the_table_holds():
-    example = Example("1", "s", "c", "", "d", (Message("user", "c"), Message("assistant", "d", "r")), "[]", "h", 1)
-    assert pa.Table.from_pylist([example.to_row()], schema=RAW_POOL_SCHEMA).to_pylist() == [example.to_row()]
+    turns = (Message("user", "c"), Message("assistant", "d", "r"))
+    example = Example("1", "s", "c", "", "d", turns, "[]", "h", 1)
+    row = {**msgspec.structs.asdict(example), "messages": [turn.to_row() for turn in turns]}
+    batch = to_batch([example, msgspec.structs.replace(example, messages=None)])
+    assert batch.schema == RAW_POOL_SCHEMA
+    assert batch.to_pylist() == [row, {**row, "messages": None}]
+
+
+def test_canonical_content_is_what_the_standard_library_writes():
+    text = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    expected = json.dumps([text, "", "d", None], ensure_ascii=False, separators=(",", ":")).encode()
+    assert canonical_content(text, "", "d", None) == expected

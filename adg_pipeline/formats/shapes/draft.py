@@ -1,8 +1,10 @@
 """What a shape makes of a record, and the rules that all shapes share."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from adg_pipeline.algorithms.prompts import user_turn
 from adg_pipeline.formats import names
@@ -15,8 +17,7 @@ from adg_pipeline.formats.shapes.turns import read_reasoning
 from adg_pipeline.settings.sections import AskedTurn
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An example that isn't checked yet and has no identity. id_suffix tells examples of one record apart."""
 
     instruction: str
@@ -109,7 +110,7 @@ def asked_turns(draft: Draft, which: AskedTurn) -> Iterator[Draft]:
     for number, place in enumerate(places if which == "every" else places[:1], start=1):
         before = [replace(turn, learn=turn.learn and turn.role != "assistant") for turn in turns[:place]]
         suffix = f"{draft.id_suffix}#{number}" if which == "every" and place != places[-1] else draft.id_suffix
-        yield replace(_of_turns([*before, turns[place]], draft.tools), id_suffix=suffix)
+        yield msgspec.structs.replace(_of_turns([*before, turns[place]], draft.tools), id_suffix=suffix)
 
 
 def _without_templates(record: Record, turns: list[Message]) -> list[Message]:

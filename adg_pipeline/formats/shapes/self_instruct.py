@@ -1,7 +1,8 @@
 """Self-instruct seeds: one instruction with a list of instances, each an example of its own."""
 
 from collections.abc import Iterator, Set
-from dataclasses import replace
+
+import msgspec
 
 from adg_pipeline.formats.errors import Unusable
 from adg_pipeline.formats.fields import Record, describe, first_field
@@ -29,6 +30,6 @@ def drafts(record: Record) -> Iterator[Draft | Unusable]:
             refuse_marked(part)
             draft = single(record, instruction, context_of(part), answer_of(part))
             record.close(part)
-            yield replace(draft, id_suffix=f"#{place + 1}" if place else "")
+            yield msgspec.structs.replace(draft, id_suffix=f"#{place + 1}" if place else "")
         except Unusable as fault:
             yield fault

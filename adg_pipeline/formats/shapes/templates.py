@@ -69,7 +69,8 @@ _STYLES = (
     ),
     _Style("Human and Assistant", re.compile(r"^(Human|User|Assistant):[ \t]*", re.MULTILINE), _EOS, certain=False),
 )
-# Any of them, so that most texts cost one search.
+# Any of them, and a part of each, so that most texts cost a few searches for bare characters.
+_PARTS = ("###", "<|", "<start_of_turn>", "[INST]", "USER:", "Human:", "User:")
 _MARK = re.compile(r"<\|\w+\|>|<start_of_turn>|\[INST\]|###|\b(?:USER|Human|User):")
 
 _ALPACA = re.compile(
@@ -91,7 +92,7 @@ def unwrapped(prompt: str) -> Unwrapped | None:
 
 def wears_marks(text: str) -> bool:
     """Whether a mark of some template occurs in the text at all."""
-    return _MARK.search(text) is not None
+    return any(map(text.__contains__, _PARTS)) and _MARK.search(text) is not None
 
 
 def _unwrapped(prompt: str) -> Unwrapped | None:
