@@ -16,7 +16,7 @@ from adg_pipeline.host.gpu_devices import visible_gpus
 from adg_pipeline.lineage.in_force import optional_reads
 from adg_pipeline.lineage.recipes import wanted_recipes
 from adg_pipeline.lineage.states import shard_states
-from adg_pipeline.models.backbones import HUB_SECONDS, is_hub_name, resolve_backbone
+from adg_pipeline.models.backbones import EMBEDDED, HUB_SECONDS, is_hub_name, resolve_backbone
 from adg_pipeline.resources.generators.vllm import INSTALL_VLLM
 from adg_pipeline.resources.losses.ranker import require_ranker
 from adg_pipeline.settings.loading import Origins, Settings
@@ -101,7 +101,8 @@ def unnamed_backbone(generation: GenerationConfig) -> str:
 
 def _models(settings: Settings, say: Say, references: bool, tokens: bool) -> Iterator[tuple[str, str]]:
     for name, model, revision in _named_models(settings, references, tokens):
-        if is_hub_name(model) and not Path(model).is_dir() and os.environ.get("HF_HUB_OFFLINE", "0") in ("", "0"):
+        elsewhere = model != EMBEDDED and is_hub_name(model) and not Path(model).is_dir()
+        if elsewhere and os.environ.get("HF_HUB_OFFLINE", "0") in ("", "0"):
             say(f"{model} is no directory here: asking the Hugging Face hub for it, for {HUB_SECONDS:.0f} s at most")
         try:
             resolve_backbone(model, revision)

@@ -128,6 +128,14 @@ def test_status_says_what_a_run_would_refuse(bench: Workbench, machine: Machine)
     assert [row["shard"] for row in told.json["shards"]] == ["a"]
 
 
+def test_the_packaged_model_is_not_asked_for_elsewhere(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    settings, origins = override(load_file(bench.folder / "adg.yaml")[1], {})
+    said: list[str] = []
+    assert preflight.preflight_faults(settings, origins, bench.store, said.append) == []
+    assert said == []
+
+
 def test_what_scores_references_is_looked_for_where_an_arm_reads_them(bench: Workbench, machine: Machine) -> None:
     scorer = ("reference_losses.model=./none", "reference_losses.engine=vllm")
     faults = refusal(bench, *scorer, arms=["adg", "ifd"])
