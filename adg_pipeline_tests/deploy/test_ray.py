@@ -1,5 +1,6 @@
 """deploy/ray on a real cluster of one machine: the graph end to end, by its sensors, with a worker killed on the way."""
 
+import importlib.util
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,11 @@ import pytest
 from adg_pipeline.resources.generators.journal import read_journal
 from adg_pipeline_tests.deploy.local_ray import daemon_on, local_ray, step_of, wait_for
 from adg_pipeline_tests.workbench import Workbench, records
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("dagster_ray") is None,
+    reason="Ray is not installed here: `pip install -e '.[dev,ray]'`, then `pytest -m slow adg_pipeline_tests/deploy/test_ray.py`",
+)
 
 
 @pytest.mark.slow
