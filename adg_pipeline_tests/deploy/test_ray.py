@@ -13,7 +13,7 @@ from adg_pipeline_tests.workbench import Workbench, records
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("dagster_ray") is None,
-    reason="Ray is not installed here: `pip install -e '.[dev,ray]'`, then `pytest -m slow adg_pipeline_tests/deploy/test_ray.py`",
+    reason="Ray is not installed here: it comes with the extra `ray`, pip install -e '.[dev,ray]'",
 )
 
 
