@@ -103,12 +103,18 @@ def test_loading_the_definitions_imports_no_model_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_step_processes_are_forked_from_reads_nothing() -> None:
+def test_what_step_processes_are_forked_from_reads_nothing_of_an_object_store() -> None:
     """A forked process lacks the threads that talk to an object store, and would wait for them for ever."""
-    code = "import sys, adg_pipeline.assets.graph; print('adg_pipeline.definitions' in sys.modules, 'obstore' in sys.modules)"
+    code = """
+import importlib, sys
+from adg_pipeline.orchestration.step_processes import _loaded
+for module in _loaded():
+    importlib.import_module(module)
+print("adg_pipeline.assets.graph" in sys.modules, "adg_pipeline.definitions" in sys.modules, "obstore" in sys.modules)
+"""
     there = {**os.environ, "ADG_DATA_DIR": "s3://nowhere/at-all", "ADG_CONFIG": "/nowhere.yaml"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=there)
-    assert done.stdout.strip() == "False False"
+    assert done.stdout.strip() == "True False False"
 
 
 def test_the_command_line_answers_without_loading_dagster() -> None:

@@ -140,6 +140,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default=",".join(SHARES), help="which of them; each takes its part of the kills")
     options = parser.parse_args()
+    kinds = options.kinds.split(",")
+    if unknown := set(kinds) - set(SHARES):
+        parser.error(f"no such kind: {', '.join(sorted(unknown))}; known are {', '.join(SHARES)}")
     with tempfile.TemporaryDirectory(prefix="kills-") as folder, serve() as server:
         campaigns = Campaigns(Path(folder), options.seed)
         undisturbed = campaigns.new("undisturbed")
@@ -150,7 +153,7 @@ def main() -> int:
         prepare_endpoint(answered, server.url)
         run_command(answered)
         server.fault = slow(0.2)
-        share = {name: round(options.kills * SHARES[name]) for name in options.kinds.split(",")}
+        share = {name: round(options.kills * SHARES[name]) for name in kinds}
         with s3_server() as address:
             run: dict[str, Callable[[int], None]] = {
                 "command": partial(campaigns.command, trained),

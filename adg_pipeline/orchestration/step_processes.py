@@ -16,7 +16,7 @@ def _loaded() -> list[str]:
     """The modules that the server loads.
 
     Over an object store it makes no definitions, since these read the settings that are kept there: the threads that talk to
-    the store don't come along into a forked process, which would wait for them for ever.
+    the store don't come along into a forked process, which would wait for them for ever. Each step then reads adg.yaml anew.
     """
     modules = ["adg_pipeline.assets.graph", "adg_pipeline.orchestration.step_server"]
     return modules if "://" in default_data_dir() else ["adg_pipeline.definitions", *modules]

@@ -9,6 +9,7 @@ import pytest
 
 from adg_pipeline.resources.generators.journal import read_journal
 from adg_pipeline_tests.deploy.local_ray import daemon_on, local_ray, step_of, wait_for
+from adg_pipeline_tests.test_daemon import pool_of_subset
 from adg_pipeline_tests.workbench import Workbench, records
 
 pytestmark = pytest.mark.skipif(
@@ -49,11 +50,6 @@ def test_a_dropped_pool_becomes_the_subset_that_adg_run_makes_though_a_worker_is
 def kill(process: psutil.Process) -> None:
     process.kill()
     psutil.wait_procs([process], timeout=10)
-
-
-def pool_of_subset(bench: Workbench) -> int:
-    """Examples in the pool that the subset was chosen from."""
-    return int((bench.store.selection_manifest("adg") or {"counts": {"pool": 0}})["counts"]["pool"])
 
 
 def all_ended(bench: Workbench) -> bool:
