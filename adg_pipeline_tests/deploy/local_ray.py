@@ -95,9 +95,9 @@ def step_of(name: str) -> psutil.Process | None:
     """The process of a step, or of a run's worker where the name is execute_run."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if "python" not in process.name() or "dagster" not in process.cmdline():
-                continue
             words = process.cmdline()
+            if "dagster" not in {Path(word).name for word in words[1:3]}:  # the environment's script, or python -m
+                continue
             if name in words or process.environ().get("DAGSTER_RUN_STEP_KEY") == name:
                 return process
     return None
