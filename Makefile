@@ -57,7 +57,8 @@ pytest: install
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: install ## run the tests that watch a whole service for minutes
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
+	@# Each takes minutes and shares nothing with the next, but for groups that say so: one at a time to whoever is idle.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow -n 3 --dist loadgroup --no-loadscope-reorder
 
 test-vllm: $(VLLM_VENV)/.installed ## run the vLLM generator's tests on vLLM's CPU build
 	@$(VLLM_VENV)/bin/python -m pytest adg_pipeline_tests/vllm

@@ -85,6 +85,7 @@ def test_only_what_was_stopped_by_the_time_limit_goes_back_into_the_queue(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("slurm")  # one cluster for both
 def test_an_array_over_the_shards_and_a_job_after_it_select_what_adg_run_selects(
     slurm: Slurm, bench: Workbench, finished: Workbench, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_an_array_over_the_shards_and_a_job_after_it_select_what_adg_run_selects
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("slurm")  # one cluster for both
 def test_a_job_whose_time_is_over_goes_on_in_the_queue_and_pays_nothing_twice(
     slurm: Slurm, bench: Workbench, tmp_path: Path
 ) -> None:
