@@ -31,6 +31,7 @@ from adg_pipeline.host.gpu_leases import GpuLeaseResource
 from adg_pipeline.lineage.in_force import settings_in_force
 from adg_pipeline.orchestration.console import LOGGERS
 from adg_pipeline.orchestration.jobs import JOBS
+from adg_pipeline.orchestration.pool_waits import wait_for_pools_idly
 from adg_pipeline.orchestration.sensors import (
     build_pool_growth_sensor,
     build_reselection_sensor,
@@ -43,6 +44,7 @@ from adg_pipeline.store import Store, default_data_dir
 
 # Dagster says at each use that backfill policies and owners of sensors are beta; a user can do nothing about it.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
+wait_for_pools_idly()
 
 
 def build_defs(
