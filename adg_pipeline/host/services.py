@@ -39,7 +39,7 @@ def serve(command: Sequence[str], grace_seconds: float = 10.0) -> int:
     tied = "from adg_pipeline.host.services import become; import sys; become(sys.argv[1:])"
     process = subprocess.Popen([sys.executable, "-c", tied, *command], start_new_session=True)
     while process.poll() is None and not stop.wait(0.5):
-        continue
+        _bury_orphans(but=process.pid)
     code = process.poll()
     if code is None:
         with suppress(ProcessLookupError):
@@ -64,6 +64,14 @@ def _adopt_orphans() -> None:
     # What outlives its own parent comes to this process instead of init, and can be waited for.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _bury_orphans(but: int) -> None:
+    """Every run leaves one: unburied, months of them would fill the table of processes."""
+    if sys.platform == "linux":
+        with suppress(ChildProcessError):
+            while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and dead.si_pid != but:
+                os.waitpid(dead.si_pid, os.WNOHANG)
 
 
 def _are_gone(group: int, seconds: float) -> bool:

@@ -118,3 +118,16 @@ def test_a_service_that_ends_by_itself_tells_its_code_and_leaves_nothing(tmp_pat
     assert started.shell.wait() == 7
     pids = [int(pid) for pid in started.notes.read_text().split()]
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+def test_what_outlived_its_parent_is_buried_once_it_ends(tmp_path: Path) -> None:
+    orphan = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', '']).pid, file=open(sys.argv[1], 'a'))"
+    )
+    code = f"import subprocess, sys, time\nfor _ in range(3): subprocess.run([sys.executable, '-c', {orphan!r}, sys.argv[1]])"
+    started = Started(tmp_path, f"{code}\ntime.sleep(1000)")
+    wait_until(lambda: started.notes.exists() and started.notes.read_text().count("\n") == 3)
+    pids = [int(pid) for pid in started.notes.read_text().split()]
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+    started.service.terminate()
+    assert started.shell.wait() == 0
