@@ -215,14 +215,16 @@ def without_bins(table: pl.DataFrame) -> pl.DataFrame:
 
 def placed(frame: pl.DataFrame, allowed: NDArray[np.bool_], left_out: pl.Series, table: pl.DataFrame) -> pl.DataFrame:
     """The table of the allowed rows, with the others in their places: not selected, and why."""
-    rows = np.flatnonzero(allowed)
-    others = frame.filter(~allowed).select(
-        "example_id",
-        selected=pl.lit(False),
-        left_out=left_out.filter(~allowed),
-        row=pl.Series(np.flatnonzero(~allowed)),
-    )
-    whole = pl.concat([table.with_columns(row=pl.Series(rows)), others], how="diagonal").sort("row").drop("row")
+    whole = table
+    if not allowed.all():  # a sort of all columns holds them twice
+        others = frame.filter(~allowed).select(
+            "example_id",
+            selected=pl.lit(False),
+            left_out=left_out.filter(~allowed),
+            row=pl.Series(np.flatnonzero(~allowed)),
+        )
+        own = table.with_columns(row=pl.Series(np.flatnonzero(allowed)))
+        whole = pl.concat([own, others], how="diagonal").sort("row").drop("row")
     return whole if "left_out" in whole.columns else whole.with_columns(left_out=pl.lit(None, dtype=pl.String))
 
 
