@@ -18,7 +18,7 @@ from adg_pipeline.settings.sections import (
 from adg_pipeline.store.provenance import Recipe
 
 CODE_VERSIONS = {
-    "raw_pool": "2",
+    "raw_pool": "3",
     "generations": "1",
     "reference_losses": "1",
     "fingerprints": "1",

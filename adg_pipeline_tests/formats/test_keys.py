@@ -106,9 +106,24 @@ def test_two_answers_that_differ_are_rejected_with_the_mend():
     assert "raw_pool.columns" in converted.reasons[0]
 
 
-def test_an_answer_that_is_part_of_the_other_is_named_as_not_used():
-    converted = convert_records({"problem": "2 + 2?", "solution": "It is 4.", "answer": "4"})
-    assert converted.summary.unused == {} or converted.examples[0]["output"] in ("It is 4.", "4")
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"solution": "It is 4.", "answer": "4"},
+        {"answer": "4", "solution": "It is 4."},
+        {"solution": "It is 4.", "answer": 4},
+        {"output": "4", "answer": "It is 4."},
+        {"response": "It is 4.", "answer": "It is 4."},
+    ],
+)
+def test_of_an_answer_and_the_solution_that_holds_it_the_solution_is_learnt(answers):
+    (example,) = convert_records({"problem": "2 + 2?", **answers}).examples
+    assert example["output"] == "It is 4."
+
+
+def test_an_answer_that_is_part_of_the_solution_is_named_as_not_used():
+    told = convert_records({"problem": "2 + 2?", "solution": "It is 4.", "answer": "4"}).summary.unused
+    assert told == {"answer": 1}
 
 
 @every_container

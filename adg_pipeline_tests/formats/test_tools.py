@@ -153,3 +153,26 @@ def test_the_calls_of_a_real_pool_are_all_read(shared):
     assert len(called) > 150
     assert not any(turn["content"] for turn in called)
     assert sum(bool(example["tools"]) for example in examples) > 100
+
+
+@pytest.mark.parametrize(
+    "given", ["sunny", [{"type": "text", "text": "sunny"}], [{"type": "text", "text": word} for word in ("sun", "ny")]]
+)
+def test_what_a_tool_gave_back_in_the_users_turn_is_the_tools(given):
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": given, "is_error": False}
+    asks = {"type": "tool_use", "id": "t1", "name": "weather", "input": {"city": "Rome"}}
+    called = [ASK, {"role": "assistant", "content": [{"type": "text", "text": "Let me see."}, asks]}]
+    said = {"type": "text", "text": "In a word, please."}
+    converted = convert_records(
+        {"messages": [*called, {"role": "user", "content": [result]}, ANSWER]},
+        {"messages": [*called, {"role": "user", "content": [result, said]}, ANSWER]},
+        {"messages": [ASK, {"role": "assistant", "content": [result]}, ANSWER]},
+    )
+    alone, beside = converted.examples
+    _, call, told, _ = alone["messages"]
+    assert (call["content"], json.loads(call["tool_calls"])[0]["id"]) == ("Let me see.", "t1")
+    assert (told["role"], told["content"], told["tool_call_id"]) == ("tool", "sunny", "t1")
+    assert [turn["role"] for turn in beside["messages"]] == ["user", "assistant", "tool", "user", "assistant"]
+    assert beside["messages"][3]["content"] == "In a word, please."
+    assert "in a turn of assistant" in converted.reasons[0]
+    assert converted.summary.unused == {}

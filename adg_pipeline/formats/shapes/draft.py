@@ -159,8 +159,14 @@ def asked_of(record: Record) -> tuple[str, str]:
 
 
 def answer_of(record: Record) -> str:
-    """Text of the answer. Unusable if there is none, or there are two."""
-    return answer_text(record, one_of(record, names.ANSWERED))
+    """Text of the answer: the fullest one, where a solution holds what stands as the answer too. Unusable if there is none,
+    or there are two."""
+    first = one_of(record, names.ANSWERED)
+    texts = [name for name in record.filled(names.ANSWERED) if isinstance(record.peek(name), str)]
+    if isinstance(record.peek(first), str | int | float) and texts:
+        fullest = max(texts, key=lambda name: len(str(record.peek(name)).strip()))
+        first = fullest if str(record.peek(first)).strip() in str(record.peek(fullest)) else first
+    return answer_text(record, first)
 
 
 def one_of(record: Record, family: Sequence[str]) -> str:

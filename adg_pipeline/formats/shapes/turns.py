@@ -69,7 +69,7 @@ def _read_turn(turn: Any, place: str, name: str, record: Record) -> Iterator[Mes
     if spelled is None:
         yield from _pair(part, place)
     else:
-        yield _message(part, spelled, place)
+        yield from _messages(part, spelled, place)
     record.close(part)
 
 
@@ -93,16 +93,26 @@ class _Content:
     text: str = ""
     reasoning: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    results: list[Message] = field(default_factory=list)
     learnt: set[bool] = field(default_factory=set)
 
 
-def _message(part: Record, spelled: str, place: str) -> Message:
+def _messages(part: Record, spelled: str, place: str) -> Iterator[Message]:
+    """The turn, after what tools gave back where that stands in it: in Anthropic's form the user hands it over."""
     role = standard_role(spelled)
     if role not in ROLES:
         raise Unusable("unknown role", f"'{spelled[:40]}' in '{place}'")
     content = _Content()
     key = next((key for key in names.CONTENT if part.peek(key) is not None), "")
     _read_content(part.get(key), place, role, part, content)
+    if content.results and role not in ("user", "tool"):
+        raise Unusable("malformed conversation", f"'{place}' gives back what a tool said in a turn of {role}")
+    yield from content.results
+    if not content.results or content.text.strip():
+        yield _message(part, spelled, role, place, content)
+
+
+def _message(part: Record, spelled: str, role: str, place: str, content: _Content) -> Message:
     if role == "tool":
         return Message(
             role, content.text, tool_name=_text(part, "name", "tool_name"), tool_call_id=_text(part, "tool_call_id")
@@ -184,6 +194,11 @@ def _read_part(part: Record, place: str, content: _Content, turn: Record) -> Non
     elif kind in ("tool_use", "tool_call", "function_call", "function"):
         call = {key: part.get(key) for key in ("id", "call_id", "name", "function", "arguments", "input", "parameters")}
         content.calls += read_calls({key: value for key, value in call.items() if value is not None}, place)
+    elif kind == "tool_result":
+        given = _Content()
+        _read_content(part.get("content"), place, "tool", part, given)
+        part.get("is_error")
+        content.results.append(Message("tool", given.text, tool_call_id=_text(part, "tool_use_id")))
     else:
         raise Unusable("not text", f"a part of '{place}' is {str(kind)[:40]}: needs something else than text")
     part.get("signature")
