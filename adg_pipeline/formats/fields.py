@@ -115,10 +115,19 @@ def as_text(value: Any, name: str) -> str:
 
 
 def joined_text(value: Any, name: str) -> str:
-    """The same of a field that may be a list of texts: with a blank line between them."""
-    if not isinstance(value, list):
-        return as_text(value, name)
-    return "\n\n".join(as_text(part, name) for part in value)
+    """The same of a field that may be a list of texts, or of parts that are text: with a blank line between them."""
+    parts = value if isinstance(value, list) else [value]
+    texts = [part["text"] if _is_text_part(part) else part for part in parts]
+    return "\n\n".join(as_text(text, name) for text in texts)
+
+
+def _is_text_part(part: Any) -> bool:
+    return (
+        isinstance(part, dict)
+        and isinstance(part.get("text"), str)
+        and part.get("type") in (None, "text")
+        and part.keys() <= {"type", "text", "cache_control"}
+    )
 
 
 def first_field(record: Record, family: Sequence[str]) -> str:

@@ -42,6 +42,7 @@ REJECTED = (
     "non_preferred_output", "rejected_output", "dispreferred_response", "reject",
 )  # fmt: skip
 RANKING = ("ranking", "ranks", "rank")
+SCORES = ("scores", "rewards", "ratings")  # of answers in a list: the more the better
 CHOICES = ("choices", "options")
 
 # Of a turn.

@@ -15,7 +15,7 @@ from adg_pipeline.progress import Progress
 BATCH_ROWS = 512
 MEDIA_BATCH_ROWS = 32
 # Lists of numbers that are no vectors.
-NUMBER_LISTS = {*names.RANKING, *names.ANSWERED, *names.CHOICES, "loss_mask", "weight", "loss"}
+NUMBER_LISTS = {*names.RANKING, *names.SCORES, *names.ANSWERED, *names.CHOICES, "loss_mask", "weight", "loss"}
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,12 @@ def test_system_text_in_a_column_is_a_system_turn(convert, name, shape):
     assert turns(example) == [("system", "Answer in German."), ("user", "Name a colour."), ("assistant", "Rot.")]
 
 
+@pytest.mark.parametrize("parts", [[{"type": "text", "text": "Be kind."}], {"text": "Be kind."}, ["Be kind."]])
+def test_system_text_may_be_parts_that_are_text(parts):
+    (example,) = convert_records({"messages": PLAIN, "system": parts}).examples
+    assert turns(example)[0] == ("system", "Be kind.")
+
+
 def test_system_text_stands_once_beside_a_conversation_that_has_it():
     system = {"role": "system", "content": "Be kind."}
     (example,) = convert_records({"messages": [system, *PLAIN], "system": "Be kind."}).examples
@@ -186,6 +192,8 @@ REJECTED_TURNS = [{"role": "user", "content": "Say hi."}, {"role": "assistant", 
         {"instruction": "Say hi.", "output": ["Hi.", "No."]},
         {"prompt": "Say hi.", "responses": ["Hi.", "No."], "ranking": [0, 1]},
         {"prompt": "Say hi.", "responses": ["No.", "Hi."], "ranking": [1, 0]},
+        {"prompt": "Say hi.", "responses": ["No.", "Hi."], "scores": [1, 5]},
+        {"prompt": "Say hi.", "responses": ["Hi.", "No."], "rewards": [0.5, -2.0]},
     ],
 )
 def test_of_a_preference_pair_the_chosen_answer_is_the_reference(convert, record):

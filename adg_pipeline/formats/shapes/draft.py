@@ -188,8 +188,8 @@ def one_of(record: Record, family: Sequence[str]) -> str:
 
 
 def answer_text(record: Record, name: str) -> str:
-    """Text of an answer. Of a list of answers it is the best-ranked if the record ranks them, else the first; the others
-    are named as not used."""
+    """Text of an answer. Of a list of answers it is the best-ranked or best-scored if the record tells, else the first; the
+    others are named as not used."""
     value = record.get(name)
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value = value["text"]  # SQuAD's answers beside their places
@@ -210,6 +210,11 @@ def _best(record: Record, count: int) -> int:
             if by_rank != in_order:
                 raise Unusable("ambiguous", f"'{name}' may be the answers in order or the rank of each")
             return by_rank
+    for name in names.SCORES:
+        scores = record.peek(name)
+        if isinstance(scores, list) and len(scores) == count and all(isinstance(one, int | float) for one in scores):
+            record.get(name)
+            return scores.index(max(scores))
     return 0
 
 
