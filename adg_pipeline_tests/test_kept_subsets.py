@@ -132,6 +132,9 @@ def test_what_is_left_out_is_said_at_the_end_with_reasons_and_where_to_read_more
     own.add("b", [*records(3, first=14), {"instruction": "no answer", "output": ""}])
     done = own.adg("run", "--set", "selected_subset.max_output_chars=6")
     assert done.code == 0, done.err
+    lines = done.err.splitlines()  # what a file loses is said before anything is paid for what is left
+    told = next(place for place, line in enumerate(lines) if "raw_pool b: 1 of 4 records rejected (1 × empty" in line)
+    assert told < next(place for place, line in enumerate(lines) if line.startswith("generations"))
     said = [line for line in done.out.splitlines() if line.startswith("adg: ")]
     assert any("1 of 18 records of the pool rejected (1 × " in line and "rejects" in line for line in said)
     assert any("its reference output is longer than max_output_chars" in line for line in said)

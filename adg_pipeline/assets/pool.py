@@ -63,7 +63,8 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
             stored: list[Provenance] = []
 
             def stamp(summary: ConversionSummary) -> dict[str, str]:
-                for note in summary.notes:
+                # Before anything is paid for what is left.
+                for note in (*_rejected(summary), *summary.notes):
                     context.log.warning(f"raw_pool {task.shard}: {note}")
                 facts = {
                     "file": file.path.name,
@@ -102,3 +103,8 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
         materialize_shards(context, store, plan, compute, lambda stored: report.raw_pool(store, stored))
 
     return raw_pool
+
+
+def _rejected(summary: ConversionSummary) -> list[str]:
+    reasons = "; ".join(f"{number:,} × {reason}" for reason, number in summary.reasons.items())
+    return [f"{summary.rejected:,} of {summary.read:,} records rejected ({reasons})"] if summary.rejected else []
