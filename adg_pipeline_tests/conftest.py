@@ -24,8 +24,9 @@ gc.set_threshold(50_000, 20, 100)
 
 # Modules that take longest come first: a worker runs a whole module, and one that is begun last leaves the others idle.
 LONGEST = (
-    "test_ui", "test_daemon", "test_kills", "test_run_health", "test_disk", "test_curation", "test_damage", "test_arms",
-    "test_training", "test_models", "test_pipeline", "test_postgres", "test_changes_in_flight", "test_plan",
+    "test_concurrency", "test_daemon", "test_service", "test_backfilled_comparison", "test_ui", "test_kills",
+    "test_run_health", "test_disk", "test_curation", "test_damage", "test_arms", "test_training",
+    "test_models", "test_pipeline", "test_postgres", "test_changes_in_flight", "test_plan",
     "test_kept_subsets", "test_growth_cost", "test_reselection_flow", "test_configuration",
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from adg_pipeline import report
 from adg_pipeline.assets.shards import ShardTask, materialize_shards
 from adg_pipeline.formats.convert import ConversionSummary, PoolFileChanged, convert
+from adg_pipeline.formats.fields import with_counts
 from adg_pipeline.formats.origins import origin_facts
 from adg_pipeline.formats.shards import list_shards
 from adg_pipeline.lineage.clashes import NamedExamples
@@ -106,5 +107,5 @@ def build(defaults: RawPoolConfig, backfill: dg.BackfillPolicy) -> dg.AssetsDefi
 
 
 def _rejected(summary: ConversionSummary) -> list[str]:
-    reasons = "; ".join(f"{number:,} × {reason}" for reason, number in summary.reasons.items())
-    return [f"{summary.rejected:,} of {summary.read:,} records rejected ({reasons})"] if summary.rejected else []
+    told = f"{summary.rejected:,} of {summary.read:,} records rejected ({with_counts(summary.reasons)})"
+    return [told] if summary.rejected else []

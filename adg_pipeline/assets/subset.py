@@ -21,6 +21,7 @@ from adg_pipeline.assets.candidates import AT_A_TIME, candidates, columns_of, co
 from adg_pipeline.assets.duplicates import EXACT, reasons, stands_for
 from adg_pipeline.assets.exclusions import excluded
 from adg_pipeline.errors import StaleInputError
+from adg_pipeline.formats.fields import with_counts
 from adg_pipeline.formats.schema import RAW_POOL_SCHEMA
 from adg_pipeline.host.files import publish_directory
 from adg_pipeline.lineage.in_force import reads_tokens
@@ -152,7 +153,7 @@ def _left_out(ranking: pl.DataFrame) -> dict[str, int]:
 
 def reasons_in_words(ranking: pl.DataFrame) -> str:
     """Why examples are left out, to end a sentence with; empty if none is."""
-    reasons = "; ".join(f"{number:,} × {reason}" for reason, number in _left_out(ranking).items())
+    reasons = with_counts(_left_out(ranking))
     return f" ({reasons})" if reasons else ""
 
 

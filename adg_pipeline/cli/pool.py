@@ -121,7 +121,9 @@ def _opened(source: str, split: str | None, revision: str | None, config: str | 
 
 def _counts(counts: "ConversionSummary", limit: int | None) -> str:
     """What became of the file's records, in words: of those that were read."""
-    reasons = "".join(f"; {number} × {reason}" for reason, number in counts.reasons.items())
+    from adg_pipeline.formats.fields import with_counts
+
+    reasons = f"; {with_counts(counts.reasons)}" if counts.reasons else ""
     told = f"{counts.read} read = {counts.accepted} accepted + {counts.rejected} rejected{reasons}"
     return told if counts.complete else f"{told}; --limit {limit} is reached, the rest wasn't read"
 

@@ -25,6 +25,11 @@ def by_count(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def with_counts(counts: Mapping[str, int]) -> str:
+    """Reasons with how often each was met: ``2 × empty output; 1 × not JSON``."""
+    return "; ".join(f"{number:,} × {reason}" for reason, number in counts.items())
+
+
 class Record:
     """The fields of a record that have a value (null and NaN are none), in whatever case their names are written.
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from adg_pipeline.formats.fields import with_counts
 from adg_pipeline.store import Store
 
 
@@ -54,4 +55,4 @@ def in_words(found: LeftOut, store: Store, arm: str) -> Iterator[str]:
 
 
 def _because(reasons: Mapping[str, int]) -> str:
-    return f" ({'; '.join(f'{number:,} × {reason}' for reason, number in reasons.items())})"
+    return f" ({with_counts(reasons)})"

@@ -127,6 +127,20 @@ def test_of_an_answer_and_the_solution_that_holds_it_the_solution_is_learnt(answ
     assert example["output"] == "It is 4."
 
 
+def test_answers_of_which_none_holds_all_others_are_rejected():
+    answers = {"answer": "4", "solution": "It is 4.", "generation": "I count 4 of them."}
+    converted = convert_records(GOOD, {"problem": "2 + 2?", **answers})
+    assert "both 'generation' and 'solution'" in converted.reasons[0]
+
+
+def test_the_answer_that_a_key_is_mapped_to_is_taken_whatever_holds_it():
+    record = {"problem": "2 + 2?", "answer": "4", "solution": "It is 4."}
+    (example,) = convert_records(
+        record, config=RawPoolConfig(columns={"instruction": "problem", "output": "answer"})
+    ).examples
+    assert example["output"] == "4"
+
+
 def test_an_answer_that_is_part_of_the_solution_is_named_as_not_used():
     told = convert_records({"problem": "2 + 2?", "solution": "It is 4.", "answer": "4"}).summary.unused
     assert told == {"answer": 1}
@@ -194,6 +208,7 @@ REJECTED_TURNS = [{"role": "user", "content": "Say hi."}, {"role": "assistant", 
         {"prompt": "Say hi.", "responses": ["No.", "Hi."], "ranking": [1, 0]},
         {"prompt": "Say hi.", "responses": ["No.", "Hi."], "scores": [1, 5]},
         {"prompt": "Say hi.", "responses": ["Hi.", "No."], "rewards": [0.5, -2.0]},
+        {"prompt": "Say hi.", "responses": ["Hi.", "No."], "scores": [1.0]},
     ],
 )
 def test_of_a_preference_pair_the_chosen_answer_is_the_reference(convert, record):

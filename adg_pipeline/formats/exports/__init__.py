@@ -17,6 +17,7 @@ from adg_pipeline.formats.exports.writing import (
     write_array,
     write_lines,
 )
+from adg_pipeline.formats.fields import with_counts
 
 __all__ = [
     "DATASET_NAME",
@@ -101,4 +102,4 @@ def _put_records(subset: Path, name: str, form: Format, target: Path, replace: b
 
 
 def _counted(left_out: Counter[str]) -> str:
-    return "; ".join(f"{number:,} × {reason}" for reason, number in sorted(left_out.items()))
+    return with_counts(dict(sorted(left_out.items())))

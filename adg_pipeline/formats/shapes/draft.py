@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -161,30 +162,30 @@ def asked_of(record: Record) -> tuple[str, str]:
 def answer_of(record: Record) -> str:
     """Text of the answer: the fullest one, where a solution holds what stands as the answer too. Unusable if there is none,
     or there are two."""
-    first = one_of(record, names.ANSWERED)
-    texts = [name for name in record.filled(names.ANSWERED) if isinstance(record.peek(name), str)]
-    if isinstance(record.peek(first), str | int | float) and texts:
-        fullest = max(texts, key=lambda name: len(str(record.peek(name)).strip()))
-        first = fullest if str(record.peek(first)).strip() in str(record.peek(fullest)) else first
-    return answer_text(record, first)
+    return answer_text(record, one_of(record, names.ANSWERED, fullest=True))
 
 
-def one_of(record: Record, family: Sequence[str]) -> str:
-    """The first of the names that has a value. What others say has to be part of it: they are then left unused."""
+def one_of(record: Record, family: Sequence[str], *, fullest: bool = False) -> str:
+    """The first of the names that has a value, or the one that says most. What others say has to be part of it (of the first,
+    it may be part of theirs): they are then left unused."""
     present = record.present(family)
     filled = record.filled(family) or present
     if not filled:
         raise missing(record, present or family[:5])
-    first, *others = filled
-    for name in others:
-        value = record.peek(name)
-        texts = [as_text(value, name).strip() for value in ([value] if isinstance(value, str | int | float) else [])]
-        shown = str(record.peek(first))
-        if any(text not in shown and shown.strip() not in text for text in texts):
-            raise Unusable(
-                "ambiguous", f"both '{first}' and '{name}': say with raw_pool.columns which of them is meant"
-            )
-    return first
+    if len(filled) == 1:
+        return filled[0]
+    said = {name: as_text(record.peek(name), name).strip() for name in filled if _is_scalar(record.peek(name))}
+    taken = max(said, key=lambda name: len(said[name])) if fullest and filled[0] in said else filled[0]
+    shown = said.get(taken, str(record.peek(taken)))
+    for name, text in said.items():
+        if text not in shown and (fullest or shown not in text):
+            both = " and ".join(f"'{one}'" for one in filled if one in (taken, name))
+            raise Unusable("ambiguous", f"both {both}: say with raw_pool.columns which of them is meant")
+    return taken
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def answer_text(record: Record, name: str) -> str:
@@ -203,19 +204,26 @@ def answer_text(record: Record, name: str) -> str:
 def _best(record: Record, count: int) -> int:
     """The place that a ranking puts first. Unusable where it could be read as places in order or as each one's rank."""
     for name in names.RANKING:
-        ranks = record.peek(name)
-        if isinstance(ranks, list) and len(ranks) == count and all(isinstance(rank, int | float) for rank in ranks):
-            record.get(name)
+        if ranks := _numbers(record, name, count):
             by_rank, in_order = ranks.index(min(ranks)), int(ranks[0] - min(ranks))
             if by_rank != in_order:
                 raise Unusable("ambiguous", f"'{name}' may be the answers in order or the rank of each")
             return by_rank
     for name in names.SCORES:
-        scores = record.peek(name)
-        if isinstance(scores, list) and len(scores) == count and all(isinstance(one, int | float) for one in scores):
-            record.get(name)
+        if scores := _numbers(record, name, count):
             return scores.index(max(scores))
     return 0
+
+
+def _numbers(record: Record, name: str, count: int) -> list[float]:
+    """One for each answer; empty if it isn't that."""
+    value = record.peek(name)
+    if not isinstance(value, list) or len(value) != count:
+        return []
+    if not all(isinstance(one, int | float) and isfinite(one) for one in value):
+        return []
+    record.get(name)
+    return value
 
 
 def context_of(record: Record, more: Sequence[str] = (), asked: str = "") -> str:
